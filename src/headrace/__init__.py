@@ -1,0 +1,1 @@
+"""Raw Parquet in, versioned training-ready datasets out."""
