@@ -1,0 +1,97 @@
+"""Kernel `rolling`: statistics of the values that became known in a window of time before each row, per key.
+
+Contract: for a row with key k and time t the window is [t - length, t): every value of key k that became known then
+(`known_at`, or the time of its own row), null values and unknown times left out. `outputs` gives each new column's
+name, value column and statistic. An empty window gives null, and 0 for `count` and `sum`. Rows keep their order. A null
+key or time gives null. All rows of a key must be in the frame.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+Statistic = Literal["count", "sum", "mean", "min", "max", "std"]
+
+
+class Output(NamedTuple):
+    """One column that the kernel adds."""
+
+    name: str
+    column: str
+    statistic: Statistic
+
+    @property
+    def dtype(self) -> pl.DataType:
+        return pl.Int64() if self.statistic == "count" else pl.Float64()
+
+
+def cpu(
+    frame: pl.LazyFrame,
+    *,
+    by: tuple[str, ...],
+    on: str,
+    known_at: str | None,
+    length: timedelta,
+    outputs: tuple[Output, ...],
+) -> pl.LazyFrame:
+    """Put values and questions on one line of time per key and run Polars' rolling windows along it.
+
+    A value stands at the time it became known, a question at its row's time, and the window is open on the right, so
+    that a value known at the very moment of the question does not count.
+    """
+    numbered = frame.with_row_index(_ORDER)
+    keys = [pl.col(c) for c in by]
+    values = sorted({o.column for o in outputs})
+    questions = numbered.select(*keys, pl.col(on).alias(_TIME), _ORDER, *(pl.lit(None, pl.Float64).alias(_value(v)) for v in values))
+    events = numbered.select(
+        *keys,
+        pl.col(known_at or on).alias(_TIME),
+        pl.lit(None, pl.UInt32).alias(_ORDER),
+        *(pl.col(v).cast(pl.Float64).alias(_value(v)) for v in values),
+    )
+    line = (
+        pl.concat([events, questions])
+        .drop_nulls([_TIME, *by])
+        .sort([*by, _TIME, _ORDER], nulls_last=False, maintain_order=True)
+    )
+    answers = (
+        line.with_columns(_window(o, length).over(list(by)).alias(o.name) for o in outputs)
+        .drop_nulls(_ORDER)
+        .select(_ORDER, *(o.name for o in outputs))
+    )
+    kept = numbered.drop([o.name for o in outputs], strict=False)
+    return kept.join(answers, on=_ORDER, how="left", maintain_order="left").drop(_ORDER)
+
+
+def stand_in(frame: pl.LazyFrame, outputs: tuple[Output, ...]) -> pl.LazyFrame:
+    """Columns of the kernel's output types, for the translation check."""
+    return frame.with_columns(pl.col(o.column).is_null().cast(o.dtype).alias(o.name) for o in outputs)
+
+
+_ORDER = "__rolling_order"
+_TIME = "__rolling_time"
+
+
+def _value(column: str) -> str:
+    return f"__rolling_value_{column}"
+
+
+def _window(output: Output, length: timedelta) -> pl.Expr:
+    value = pl.col(_value(output.column))
+    match output.statistic:
+        case "count":
+            known = value.is_not_null().cast(pl.Int64)
+            return known.rolling_sum_by(_TIME, window_size=length, closed="left").fill_null(0).cast(pl.Int64)
+        case "sum":
+            return value.rolling_sum_by(_TIME, window_size=length, closed="left").fill_null(0.0)
+        case "mean":
+            return value.rolling_mean_by(_TIME, window_size=length, closed="left")
+        case "min":
+            return value.rolling_min_by(_TIME, window_size=length, closed="left")
+        case "max":
+            return value.rolling_max_by(_TIME, window_size=length, closed="left")
+        case "std":
+            return value.rolling_std_by(_TIME, window_size=length, closed="left")

@@ -1,0 +1,113 @@
+"""Whether cudf-polars can run a query, found out without a GPU.
+
+This is the only module that touches cudf-polars' translator, which is not public API. It was written against
+cudf-polars 26.10; `require()` refuses others by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from importlib import metadata, util
+from typing import Final
+
+import polars as pl
+
+from headrace.engines.engine import EngineName
+from headrace.engines.kernels import asof, lookup, rolling, xxhash64
+from headrace.schemas.errors import CapabilityError
+
+SUPPORTED: Final = "26.10."
+
+KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling")
+"""The named kernels: all that may stand outside the translated dialect."""
+
+
+class TranslationEngine:
+    """Stands in for the GPU: kernels give columns of their type and are noted, all else is left as it is."""
+
+    name: EngineName = "gpu"
+
+    def __init__(self) -> None:
+        self.kernels: list[str] = []
+
+    def collect(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+        return pl.collect_all(frames)
+
+    def lookup(self, frame: pl.LazyFrame, column: str, vocabulary: pl.DataFrame, output: str) -> pl.LazyFrame:
+        self.kernels.append("lookup")
+        return lookup.stand_in(frame, column, output)
+
+    def hash64(
+        self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
+    ) -> pl.LazyFrame:
+        if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
+            return xxhash64.cpu(frame, column, dtype, seed, output)
+        self.kernels.append("hash64")
+        return xxhash64.stand_in(frame, column, output)
+
+    def join_asof(
+        self,
+        frame: pl.LazyFrame,
+        table: pl.LazyFrame,
+        *,
+        by: tuple[str, ...],
+        left_on: str,
+        right_on: str,
+        direction: asof.Direction = "backward",
+        tolerance: timedelta | None = None,
+        exact: bool = True,
+    ) -> pl.LazyFrame:
+        self.kernels.append("join_asof")
+        return asof.stand_in(frame, table, by, right_on)
+
+    def rolling(
+        self,
+        frame: pl.LazyFrame,
+        *,
+        by: tuple[str, ...],
+        on: str,
+        known_at: str | None,
+        length: timedelta,
+        outputs: tuple[rolling.Output, ...],
+    ) -> pl.LazyFrame:
+        self.kernels.append("rolling")
+        return rolling.stand_in(frame, outputs)
+
+
+def available() -> bool:
+    """Whether a supported cudf-polars is installed; says nothing about a GPU."""
+    return util.find_spec("cudf_polars") is not None and _version().startswith(SUPPORTED)
+
+
+def require() -> None:
+    """Raise CapabilityError unless cudf-polars is installed in the version this module was written against."""
+    if util.find_spec("cudf_polars") is None:
+        raise CapabilityError(
+            "cudf-polars is not installed, so the GPU translation cannot be checked",
+            hint="pip install 'headrace[cuda13]'",
+        )
+    if not _version().startswith(SUPPORTED):
+        raise CapabilityError(
+            f"cudf-polars {_version()} is installed; this version of headrace knows {SUPPORTED}*",
+            hint=f"pip install 'cudf-polars-cu13=={SUPPORTED}*'",
+        )
+
+
+def untranslatable(frame: pl.LazyFrame) -> list[str]:
+    """What cudf-polars lacks to run this query, a line each; empty where it runs whole on the GPU."""
+    require()
+    from cudf_polars.dsl.translate import Translator
+
+    translator = Translator(frame._ldf.visit(), pl.GPUEngine(executor="in-memory"))  # type: ignore[attr-defined]
+    translator.translate_ir()
+    return [str(error) for error in translator.errors]
+
+
+def _version() -> str:
+    for name in ("cudf-polars-cu13", "cudf-polars-cu12"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"
