@@ -18,7 +18,6 @@ What is known about the data, each checked in the tests:
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import os
 import random
@@ -188,11 +187,12 @@ def _package_data() -> Path:
 
 def _read_table(data: Path, name: str) -> pl.DataFrame:
     """One table with its types; empty and "NA" are null, `time_hour` becomes Datetime[us, UTC]."""
-    source: Path | io.BytesIO = data / f"{name}.csv"
     if name == "flights":
         with zipfile.ZipFile(data / "flights.csv.zip") as archive:
-            source = io.BytesIO(archive.read("flights.csv"))
-    names = pl.read_csv(source, n_rows=0).columns
+            source = archive.read("flights.csv")
+    else:
+        source = (data / f"{name}.csv").read_bytes()
+    names = pl.read_csv(source, n_rows=0, infer_schema=False).columns
     types = {column: _TYPES.get(column, pl.Int64) for column in names}
     frame = pl.read_csv(source, schema=types, null_values=["NA", ""])
     if "time_hour" in frame.columns:
