@@ -1,0 +1,189 @@
+"""What a step is: a Transform computes columns row by row, a Learner learns one from statistics, a Join awaits its table.
+
+Every operator is a frozen value whose fields are the whole of it. It never changes; learning gives a new value of
+another type, so that "not fitted" cannot be written.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from headrace.engines.engine import Engine
+from headrace.schemas.errors import PipelineError
+from headrace.transforms.columns import Columns
+from headrace.transforms.table import Table
+
+
+class Accepts(NamedTuple):
+    """Which dtypes an operator's `columns` may have, and how to say so."""
+
+    test: Callable[[pl.DataType], bool]
+    words: str
+
+
+ANY = Accepts(lambda dtype: True, "any type")
+NUMERIC = Accepts(lambda dtype: dtype.is_numeric() or dtype == pl.Boolean, "a number or a boolean")
+TEMPORAL = Accepts(lambda dtype: dtype in (pl.Date, pl.Datetime), "a date or a datetime")
+CATEGORY = Accepts(
+    lambda dtype: dtype == pl.String or dtype.is_integer() or dtype in (pl.Boolean, pl.Date),
+    "a string, an integer, a boolean or a date",
+)
+
+
+class Operator(BaseModel):
+    """The part that all operators share: fields, the columns read and written, and the check against a schema.
+
+    Fields of type `Columns` are expanded to names by `resolve`; `reads` and `writes` are meaningful from then on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accepts: ClassVar[Accepts] = ANY
+    """The dtypes that a field called `columns` may name."""
+
+    @property
+    @abstractmethod
+    def reads(self) -> tuple[str, ...]:
+        """The columns whose values matter to what this step does."""
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The columns it adds or replaces."""
+        return ()
+
+    @property
+    def drops(self) -> tuple[str, ...]:
+        """The columns that are gone after it."""
+        return ()
+
+    def resolve(self, schema: pl.Schema, reserved: frozenset[str] = frozenset()) -> Self:
+        """The same step with its selectors expanded, checked against the columns it will meet.
+
+        Raises
+        ------
+        PipelineError
+            A column that is not there, of a dtype this operator does not take, or a selector that matches nothing.
+        """
+        expanded = {
+            name: value.expand(schema, reserved) for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), Columns)
+        }
+        step = self.model_copy(update=expanded)
+        missing = [c for c in step.reads if c not in schema]
+        if missing:
+            raise PipelineError(
+                f"{type(self).__name__} reads {', '.join(map(repr, missing))}, which the rows do not have here",
+                hint=f"the columns here are {', '.join(n for n in schema.names() if not n.startswith('__'))}",
+            )
+        own = [c for c in step.writes if c.startswith("__")]
+        if own:
+            raise PipelineError(f"{type(self).__name__} writes {own[0]!r}; names that begin with '__' are headrace's own")
+        for column in expanded.get("columns", ()):
+            if not self.accepts.test(schema[column]):
+                raise PipelineError(
+                    f"{type(self).__name__} takes {self.accepts.words}, got {schema[column]} in column {column!r}"
+                )
+        step.check(schema)
+        return step
+
+    def check(self, schema: pl.Schema) -> None:
+        """Further checks of a resolved step; raises PipelineError. Most operators have none."""
+
+
+class Transform(Operator):
+    """A step that computes from rows alone."""
+
+    filters: ClassVar[bool] = False
+    """Whether it drops rows."""
+
+    @abstractmethod
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """The rows after this step. Rows keep their order; only a step that `filters` loses any."""
+
+
+class Window(Transform):
+    """A Transform over the other rows of the same entity.
+
+    `apply` is right only on a frame that holds every row of each entity, in any order; the planner brings the rows of
+    an entity together first. Rows of equal time count in the order of the frame, which is that of the source.
+    """
+
+    @property
+    @abstractmethod
+    def entity(self) -> tuple[str, ...]:
+        """The columns whose values make one entity."""
+
+
+class Learner(Operator):
+    """A step that has statistics: measure every part of the data, merge what was measured, learn a Transform.
+
+    Laws, tested for each: `merge` is associative and commutative, and what is learned does not depend on how the rows
+    were cut into parts.
+    """
+
+    by_unit: ClassVar[bool] = False
+    """Whether floats are summed. Such statistics are measured per unit (a fixed run of row groups), never per
+    partition, and carry the unit's number in a column `__unit`; `learn` adds them up in that order."""
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The columns `measure` reads; empty where there is nothing to learn from data."""
+        return self.reads
+
+    @abstractmethod
+    def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """One small table of statistics of these rows; they are rows of the training split."""
+
+    @abstractmethod
+    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        """Several tables of statistics as one with the same columns."""
+
+    @abstractmethod
+    def learn(self, total: pl.DataFrame) -> Transform:
+        """The fitted step. `total` has no rows where there was nothing to measure."""
+
+
+class Join(Operator):
+    """A step that needs a named table of the source beside the rows."""
+
+    table: str
+
+    @abstractmethod
+    def bind(self, tables: Mapping[str, Table]) -> Transform:
+        """The step with its table in it; raises PipelineError where the table does not fit."""
+
+
+UNIT = "__unit"
+"""Int64 in the statistics of `by_unit` learners: which unit of the source they were measured on."""
+
+
+def in_unit_order(total: pl.DataFrame) -> pl.DataFrame:
+    """The statistics of a `by_unit` learner in the order in which they are added up."""
+    return total.sort(UNIT, maintain_order=True)
+
+
+def concatenated(tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """The merge of learners that keep each unit's statistics apart."""
+    return pl.concat(tables, how="vertical")
+
+
+def named(template: str, columns: Columns) -> tuple[str, ...]:
+    """The output names a template gives: `{column}` stands for the input's name."""
+    return tuple(template.replace("{column}", c) for c in columns)
+
+
+def describe(step: Operator) -> str:
+    """A step in one line for messages and the plan: its name and its first columns."""
+    columns = [c for c in step.writes or step.reads]
+    shown = ", ".join(columns[:3]) + (f", ... {len(columns)} columns" if len(columns) > 3 else "")
+    return f"{type(step).__name__}({shown})"
+
+
+def to_plain(step: Operator, context: Any = None) -> dict[str, Any]:
+    """A step as `{"Name": {fields}}`, the form of YAML and of saved pipelines."""
+    return {type(step).__name__: step.model_dump(mode="json", exclude_defaults=True, context=context)}

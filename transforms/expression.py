@@ -1,0 +1,101 @@
+"""An expression in a step: SQL in YAML, SQL or a Polars expression in Python."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from headrace.schemas.errors import PipelineError
+
+
+class Expression:
+    """A row-wise expression that can be saved: SQL text, or a Polars expression without Python functions in it.
+
+    Parameters
+    ----------
+    source
+        SQL (`"arr_delay > 15"`) or a `pl.Expr`.
+
+    Raises
+    ------
+    PipelineError
+        SQL that does not parse, or an expression that calls Python (`map_elements`, `map_batches`): it could be
+        neither saved without pickle nor run on a GPU.
+    """
+
+    __slots__ = ("expr", "text")
+
+    def __init__(self, source: str | pl.Expr) -> None:
+        if isinstance(source, str):
+            self.text = source
+            self.expr = _parse_sql(source)
+        else:
+            self.text = _to_json(source)
+            self.expr = source
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The columns it reads, each once, in order of appearance."""
+        return tuple(dict.fromkeys(self.expr.meta.root_names()))
+
+    def to_plain(self) -> str | dict[str, Any]:
+        """What stands in JSON and YAML: the SQL, or `{"polars": <the expression's own JSON>}`."""
+        return {"polars": json.loads(self.text)} if self.text.startswith("{") else self.text
+
+    @classmethod
+    def from_plain(cls, value: Any) -> Expression:
+        """Read what `to_plain` wrote; also takes an Expression or a `pl.Expr`."""
+        match value:
+            case Expression():
+                return value
+            case str() | pl.Expr():
+                return cls(value)
+            case bool() | int() | float():
+                return cls(pl.lit(value))
+            case {"polars": tree}:
+                text = json.dumps(tree)
+                _refuse_python(text)
+                return cls(pl.Expr.deserialize(text.encode(), format="json"))
+            case _:
+                raise ValueError(f"expected SQL text or a Polars expression, got {type(value).__name__}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.from_plain,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.to_plain()),
+        )
+
+
+def _parse_sql(text: str) -> pl.Expr:
+    try:
+        return pl.sql_expr(text)
+    except Exception as problem:  # Polars raises several kinds, all of which mean that the text is wrong
+        raise PipelineError(f"SQL that does not parse: {text!r} ({problem})") from problem
+
+
+def _to_json(expr: pl.Expr) -> str:
+    text = expr.meta.serialize(format="json")
+    _refuse_python(text)
+    return text
+
+
+def _refuse_python(text: str) -> None:
+    if "AnonymousFunction" in text or "PythonUdf" in text or "FfiPlugin" in text:
+        raise PipelineError(
+            "the expression calls a Python function or a plugin",
+            hint="write it with Polars expressions or SQL, or as an operator of your own",
+        )

@@ -1,0 +1,106 @@
+"""Standardize: zero mean and unit variance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import polars as pl
+
+from headrace.engines.engine import Engine
+from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated, in_unit_order, named
+from headrace.transforms.columns import Columns
+
+
+class Standardize(Learner):
+    """Subtract the mean and divide by the standard deviation of the training rows.
+
+    Parameters
+    ----------
+    columns
+        Numbers or booleans. Output Float32 in place, or under the name that `output` gives.
+    output
+        Name of the result; `{column}` stands for the input's.
+
+    Notes
+    -----
+    Null stays null; NaN and infinities are left out of the statistics. A constant column gives 0. The standard
+    deviation is that of the population (ddof 0), as in scikit-learn's StandardScaler. Moments are (count, mean, M2)
+    per unit, merged by the rule of Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for
+    computing sample variances", so that a mean of 1.6e9 beside a deviation of 1 comes out right. One pass; three
+    numbers per column and unit.
+    """
+
+    accepts: ClassVar[Accepts] = NUMERIC
+    by_unit: ClassVar[bool] = True
+
+    columns: Columns
+    output: str = "{column}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output, self.columns)
+
+    def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        moments = []
+        for column in self.columns:
+            value = pl.col(column).cast(pl.Float64)
+            value = pl.when(value.is_finite()).then(value)
+            moments += [
+                value.count().cast(pl.Int64).alias(f"{column}:count"),
+                value.mean().alias(f"{column}:mean"),
+                (value.var(ddof=0) * value.count()).alias(f"{column}:m2"),
+            ]
+        return frame.select(moments)
+
+    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        return concatenated(tables)
+
+    def learn(self, total: pl.DataFrame) -> Transform:
+        ordered = in_unit_order(total)
+        means, deviations = [], []
+        for column in self.columns:
+            count, mean, m2 = 0, 0.0, 0.0
+            for n, unit_mean, unit_m2 in ordered.select(f"{column}:count", f"{column}:mean", f"{column}:m2").rows():
+                if n:
+                    delta = unit_mean - mean
+                    mean += delta * n / (count + n)
+                    m2 += unit_m2 + delta * delta * count * n / (count + n)
+                    count += n
+            means.append(mean)
+            deviations.append(math.sqrt(m2 / count) if count else 0.0)
+        return Standardized(
+            columns=self.columns, output=self.output, mean=tuple(means), deviation=tuple(deviations)
+        )
+
+
+class Standardized(Transform):
+    """`(x - mean) / deviation` as Float32, 0 where the deviation is 0; null stays null."""
+
+    columns: Columns
+    output: str = "{column}"
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output, self.columns)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.with_columns(
+            ((pl.col(column).cast(pl.Float64) - mean) * (1.0 / deviation if deviation else 0.0))
+            .cast(pl.Float32)
+            .alias(output)
+            for column, output, mean, deviation in zip(
+                self.columns, self.writes, self.mean, self.deviation, strict=True
+            )
+        )

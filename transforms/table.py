@@ -1,0 +1,104 @@
+"""A table that belongs to a fitted step: a vocabulary, encodings per category, a joined dimension."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
+from headrace.schemas.errors import DataError
+
+
+class Table:
+    """A DataFrame as the value of a field: held in memory or read from Parquet at first use, saved beside the JSON.
+
+    Saving a model that holds tables takes `context=TableFolder(folder)`; each table becomes a Parquet file there, and
+    the JSON holds its name and SHA-256. Loading takes the same context and checks the sum at first use.
+    """
+
+    __slots__ = ("_frame", "path", "sha256")
+
+    def __init__(self, frame: pl.DataFrame | None = None, *, path: Path | None = None, sha256: str = "") -> None:
+        if frame is None and path is None:
+            raise ValueError("a Table needs a frame or the path of one")
+        self._frame = frame
+        self.path = path
+        self.sha256 = sha256
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The rows. The first call reads the file and raises DataError where its sum is not the recorded one."""
+        if self._frame is None:
+            assert self.path is not None
+            try:
+                data = self.path.read_bytes()
+            except OSError as problem:
+                raise DataError(f"a table of the fitted pipeline cannot be read: {problem}", where=str(self.path)) from None
+            if hashlib.sha256(data).hexdigest() != self.sha256:
+                raise DataError("SHA-256 differs from the one recorded when it was written", where=str(self.path))
+            self._frame = pl.read_parquet(io.BytesIO(data))
+        return self._frame
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and self.frame.equals(other.frame)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.frame.schema.items()))
+
+    def __repr__(self) -> str:
+        return f"Table({self.path})" if self._frame is None else f"Table({self._frame.height} rows)"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            _read,
+            serialization=core_schema.plain_serializer_function_ser_schema(_write, info_arg=True),
+        )
+
+
+class TableFolder:
+    """Where the tables of a saved model lie: `folder`, and the names in JSON relative to `root`."""
+
+    def __init__(self, root: Path, name: str = "") -> None:
+        self.root = root
+        self.name = name
+        self.written: list[Path] = []
+
+    def write(self, frame: pl.DataFrame) -> dict[str, str]:
+        relative = Path(self.name) / f"table-{len(self.written)}.parquet"
+        target = self.root / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", statistics=False)
+        target.write_bytes(buffer.getvalue())
+        self.written.append(target)
+        return {"table": relative.as_posix(), "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+
+    def read(self, relative: str, sha256: str) -> Table:
+        path = (self.root / relative).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise DataError(f"a table's path leaves the folder of the saved pipeline: {relative}", where=str(self.root))
+        return Table(path=path, sha256=sha256)
+
+
+def _read(value: Any, info: ValidationInfo) -> Table:
+    match value:
+        case Table():
+            return value
+        case pl.DataFrame():
+            return Table(value)
+        case {"table": str(relative), "sha256": str(sha256)} if isinstance(info.context, TableFolder):
+            return info.context.read(relative, sha256)
+        case _:
+            raise ValueError(f"expected a table, got {type(value).__name__}")
+
+
+def _write(value: Table, info: SerializationInfo) -> dict[str, str]:
+    if not isinstance(info.context, TableFolder):
+        raise TypeError("a fitted step holds tables; save it with context=TableFolder(...)")
+    return info.context.write(value.frame)
