@@ -1,0 +1,277 @@
+"""The manifest: everything a reader must know about a published version, as frozen values that are JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import pyarrow as pa
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, model_validator
+
+FORMAT: Final = 1
+"""The layout this code writes, and the newest it reads."""
+
+READER_FEATURES: Final[frozenset[str]] = frozenset()
+"""Features a manifest may demand of its reader and this code has. An unknown one is refused, never ignored."""
+
+Role = Literal["feature", "label", "key", "time", "group", "weight"]
+Kind = Literal["numeric", "categorical", "boolean", "mask", "temporal", "text", "embedding", "list", "other"]
+Scalar = int | FiniteFloat | str
+Json = dict[str, Any]
+
+
+def relative_path(path: str) -> str:
+    """Check that `path` stays inside the folder it is relative to: no root, no `..`, no drive, forward slashes."""
+    parts = path.split("/")
+    if not path or "\\" in path or "\0" in path or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
+        raise ValueError(f"{path!r} is not a plain relative path")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(relative_path)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+def _open_ended(schema: Json) -> None:
+    schema.pop("additionalProperties", None)
+
+
+class Record(BaseModel):
+    """A frozen part of the manifest. Writers must spell its fields right; readers skip fields of later versions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_open_ended)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _skip_later_fields(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(data, dict) and info.context == "read":
+            return {key: value for key, value in data.items() if key in cls.model_fields}
+        return data
+
+
+class FileRef(Record):
+    """Any file of a build: state, quarantine, report, contract."""
+
+    path: RelativePath
+    bytes: Count
+    sha256: Sha256
+
+
+class File(FileRef):
+    """A shard: a Parquet file of a split, with what a reader needs in order to plan without opening footers."""
+
+    rows: Count
+    row_groups: tuple[Count, ...] = Field(description="rows of each row group, in file order")
+
+
+class Histogram(Record):
+    """`counts[i]` finite values lie in [edges[i], edges[i + 1]); the last bin includes its upper edge."""
+
+    edges: tuple[FiniteFloat, ...]
+    counts: tuple[Count, ...]
+
+
+class TopValue(Record):
+    value: Scalar | None
+    count: Count
+
+
+class Statistics(Record):
+    """A column in a split. Everything but the first four counts is over finite values that are not null.
+
+    `mean` to `top` are None or empty where they make no sense for the column's type.
+    """
+
+    count: Count = Field(description="rows, nulls included")
+    nulls: Count = 0
+    nans: Count = 0
+    infinities: Count = 0
+    min: Scalar | None = None
+    max: Scalar | None = None
+    mean: FiniteFloat | None = None
+    std: FiniteFloat | None = Field(default=None, description="population standard deviation")
+    distinct: Count | None = None
+    distinct_error: FiniteFloat = Field(default=0.0, description="relative standard error; 0 = exact")
+    quantiles: dict[str, Scalar] = Field(default={}, description='keyed "0.01" ... "0.99"')
+    quantile_error: FiniteFloat = Field(default=0.0, description="largest error in rank, as a share of count; 0 = exact")
+    histogram: Histogram | None = None
+    top: tuple[TopValue, ...] = ()
+
+
+class ArrowField(Record):
+    name: str
+    type: str = Field(description="as Arrow spells it")
+    nullable: bool
+
+
+class Vocabulary(Record):
+    path: RelativePath
+    sha256: Sha256
+
+
+class Column(Record):
+    """What a model needs to know of a column: what it is for, its ids, its values by split."""
+
+    name: str
+    role: Role
+    kind: Kind
+    dtype: str = Field(description="the Polars data type, as Polars spells it")
+    shape: tuple[Count, ...] = ()
+    nullable: bool = False
+    pad_id: int | None = None
+    null_id: int | None = None
+    oov_ids: tuple[int, ...] = ()
+    cardinality: int | None = Field(default=None, description="ids are below it in every split")
+    vocabulary: Vocabulary | None = None
+    source: str | None = Field(default=None, description="the step or source column it comes from")
+    statistics: dict[str, Statistics] = {}
+
+
+class Split(Record):
+    rule: str = Field(description="which rows are in it, in words")
+    rows: Count
+    files: tuple[File, ...] = ()
+
+    @model_validator(mode="after")
+    def _rows_add_up(self) -> Split:
+        if self.rows != sum(file.rows for file in self.files):
+            raise ValueError(f"a split of {self.rows} rows has files with {sum(file.rows for file in self.files)}")
+        return self
+
+
+class Producer(Record):
+    headrace: str
+    python: str
+    polars: str
+    pyarrow: str | None = None
+    git_sha: str | None = None
+    flow_run: str | None = None
+    run: str | None = None
+    engine: str = "cpu"
+    cluster: str = "inline"
+
+
+class PipelineRef(Record):
+    name: str
+    path: RelativePath = "state/pipeline.json"
+    sha256: Sha256
+
+
+class Input(Record):
+    path: str
+    bytes: Count
+    rows: Count
+    fingerprint: str
+
+
+class BadFile(Record):
+    path: str
+    problem: str
+
+
+class Quality(Record):
+    """Where rows went: rows_in = rows_published + filtered + quarantined, unless a step makes rows."""
+
+    rows_in: Count
+    rows_published: Count
+    filtered: Count = 0
+    quarantined: Count = 0
+    reasons: dict[str, Count] = {}
+    bad_files: tuple[BadFile, ...] = ()
+
+
+class RowOrder(Record):
+    kind: Literal["shuffle", "time", "source"]
+    seed: int | None = None
+
+
+class BaselineResult(Record):
+    """A reference model: what a dataset is worth before anyone tunes anything."""
+
+    name: str
+    estimator: str
+    task: Literal["classification", "regression"]
+    target: str
+    metrics: dict[str, dict[str, FiniteFloat | None]] = Field(description="by split, then by metric")
+    rows_trained: Count = 0
+    rows_available: Count = 0
+    features: Count = 0
+    seconds: FiniteFloat | None = None
+    parameters: Json = {}
+    model: RelativePath | None = Field(default=None, description="the saved model, if it could be saved without pickle")
+    note: str = ""
+
+
+class Manifest(Record):
+    """`manifest.json` of a build. Its sha256 is in the commit record, the hashes of all other files are in it."""
+
+    format: int = Field(default=FORMAT, ge=1)
+    reader_features: tuple[str, ...] = ()
+    dataset: str
+    build: str
+    created_at: str = Field(description="ISO 8601, UTC")
+    producer: Producer
+    pipeline: PipelineRef | None = None
+    inputs: tuple[Input, ...] = ()
+    arrow_schema: tuple[ArrowField, ...]
+    schema_fingerprint: Sha256
+    columns: tuple[Column, ...] = ()
+    splits: dict[str, Split]
+    quality: Quality | None = None
+    row_order: RowOrder = RowOrder(kind="source")
+    baselines: tuple[BaselineResult, ...] = ()
+    files: tuple[FileRef, ...] = Field(default=(), description="every other file of the build but manifest.json")
+
+    @model_validator(mode="after")
+    def _one_entry_a_path(self) -> Manifest:
+        paths = [file.path for file in self.all_files()]
+        if twice := sorted({path for path in paths if paths.count(path) > 1} if len(set(paths)) < len(paths) else ()):
+            raise ValueError(f"listed twice: {', '.join(twice)}")
+        return self
+
+    def all_files(self) -> Iterator[FileRef]:
+        """Shards in split order, then the other files."""
+        for split in self.splits.values():
+            yield from split.files
+        yield from self.files
+
+    @property
+    def rows(self) -> int:
+        return sum(split.rows for split in self.splits.values())
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.all_files())
+
+
+def dump(manifest: Manifest) -> bytes:
+    """The bytes of `manifest.json`: UTF-8, two spaces, fields in the order of the model, a newline at the end."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def arrow_fields(schema: pa.Schema) -> tuple[ArrowField, ...]:
+    """An Arrow schema without its metadata, in the manifest's form."""
+    return tuple(ArrowField(name=field.name, type=str(field.type), nullable=field.nullable) for field in schema)
+
+
+def fingerprint(fields: tuple[ArrowField, ...]) -> str:
+    """Sha256 of names, types and nullability in order; equal for datasets that can be read as one."""
+    listed = [[field.name, field.type, field.nullable] for field in fields]
+    return hashlib.sha256(json.dumps(listed, separators=(",", ":")).encode()).hexdigest()
+
+
+def json_schema() -> Json:
+    """The JSON schema that is shipped as `catalog/manifest.schema.json`."""
+    schema = Manifest.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+SCHEMA_FILE: Final = Path(__file__).with_name("manifest.schema.json")
+
+if __name__ == "__main__":  # python -m headrace.catalog.manifest: writes the shipped schema anew
+    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n")
