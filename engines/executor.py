@@ -1,0 +1,108 @@
+"""Where tasks over partitions run. A task is a module-level function of one small value that returns a small value.
+
+Tasks read and write files by path; nothing of a dataset's size is passed to them or comes back. They are idempotent,
+so that an executor may run one again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from headrace.schemas.errors import UsageError
+
+Spec = TypeVar("Spec")
+Result = TypeVar("Result")
+Done = Callable[[object], None]
+
+
+class Executor(Protocol):
+    """Runs tasks. `address` says where, for messages and the manifest."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def workers(self) -> int:
+        """How many tasks run at once."""
+        ...
+
+    def map(
+        self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None
+    ) -> list[Result]:
+        """Run the function on every spec; results in the order of the specs.
+
+        `done` is called in this process with each result as it arrives, in any order. The first error stops what has
+        not started and is raised.
+        """
+        ...
+
+
+class InlineExecutor:
+    """This process: a few tasks at once on threads, for Polars and Arrow work outside the interpreter's lock."""
+
+    address = "inline"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.workers = threads or min(2, os.cpu_count() or 1)
+
+    def map(
+        self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None
+    ) -> list[Result]:
+        if len(specs) <= 1 or self.workers == 1:
+            results = []
+            for spec in specs:
+                results.append(function(spec))
+                if done:
+                    done(results[-1])
+            return results
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="headrace") as pool:
+            futures = [pool.submit(function, spec) for spec in specs]
+            try:
+                pending = set(futures)
+                while pending:
+                    finished, pending = wait(pending, return_when=FIRST_EXCEPTION, timeout=0.2)
+                    for future in finished:
+                        result = future.result()
+                        if done:
+                            done(result)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+            return [future.result() for future in futures]
+
+
+@contextmanager
+def open_executor(cluster: str, engine: str = "cpu") -> Iterator[Executor]:
+    """Open the executor that `--cluster` names, and close on leaving what was started here.
+
+    Parameters
+    ----------
+    cluster
+        `inline`, `local` or `local:N` (N worker processes on this machine), or the address of a running Dask
+        scheduler, `tcp://host:port`.
+    engine
+        `cpu` or `gpu`.
+
+    Raises
+    ------
+    UsageError
+        Any other value.
+    CapabilityError
+        Dask is not installed, no scheduler answers, or its workers run another version of headrace.
+    """
+    if cluster == "inline":
+        yield InlineExecutor()
+        return
+    if cluster.startswith(("local", "tcp://")):
+        from headrace.engines.cluster import open_cluster
+
+        with open_cluster(cluster, engine) as executor:
+            yield executor
+        return
+    raise UsageError(
+        f"unknown cluster {cluster!r}", hint="inline, local, local:4, or tcp://host:8786 for a running Dask scheduler"
+    )
