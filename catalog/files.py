@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -41,13 +42,14 @@ def durable_file(path: Path) -> Iterator[BinaryIO]:
 
 def disk_error(error: OSError, path: Path) -> CapabilityError | RunError:
     """The operating system's refusal as one of our errors, with what to do."""
-    if isinstance(error, PermissionError) or error.errno in (30,):  # EROFS
+    if isinstance(error, PermissionError) or error.errno in (errno.EROFS, errno.ENOTDIR):
         return CapabilityError(
             f"cannot write: {error.strerror or error}",
             hint="choose another catalog, or have write permission given",
             where=str(path),
         )
-    hint = "free space on that disk, or choose another catalog; nothing was published" if error.errno == 28 else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "free space on that disk, or choose another catalog; nothing was published" if full else ""
     return RunError(f"cannot write: {error.strerror or error}", hint=hint, where=str(path))
 
 
@@ -58,6 +60,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file that is already written durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sha256_of(path: Path) -> tuple[int, str]:

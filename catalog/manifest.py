@@ -97,7 +97,9 @@ class Statistics(Record):
     distinct: Count | None = None
     distinct_error: FiniteFloat = Field(default=0.0, description="relative standard error; 0 = exact")
     quantiles: dict[str, Scalar] = Field(default={}, description='keyed "0.01" ... "0.99"')
-    quantile_error: FiniteFloat = Field(default=0.0, description="largest error in rank, as a share of count; 0 = exact")
+    quantile_error: FiniteFloat = Field(
+        default=0.0, description="largest error in rank, as a share of count; 0 = exact"
+    )
     histogram: Histogram | None = None
     top: tuple[TopValue, ...] = ()
 
@@ -263,6 +265,24 @@ def fingerprint(fields: tuple[ArrowField, ...]) -> str:
     """Sha256 of names, types and nullability in order; equal for datasets that can be read as one."""
     listed = [[field.name, field.type, field.nullable] for field in fields]
     return hashlib.sha256(json.dumps(listed, separators=(",", ":")).encode()).hexdigest()
+
+
+def arrow_summary(ours: tuple[ArrowField, ...], theirs: tuple[ArrowField, ...]) -> str:
+    """How two schemas differ, in words: ``a is float here, double there; b is not there``."""
+    mine = {field.name: field for field in ours}
+    yours = {field.name: field for field in theirs}
+    words = [f"{name} is not there" for name in mine if name not in yours]
+    words += [f"{name} is not here" for name in yours if name not in mine]
+    words += [
+        f"{name} is {_spelled(field)} here, {_spelled(yours[name])} there"
+        for name, field in mine.items()
+        if name in yours and field != yours[name]
+    ]
+    return "; ".join(words) or "the columns are in another order"
+
+
+def _spelled(field: ArrowField) -> str:
+    return field.type if field.nullable else f"{field.type} not null"
 
 
 def json_schema() -> Json:

@@ -1,4 +1,4 @@
-"""Shards: Parquet files laid out for training jobs, hashed while they are written, atomic, the same bytes every time."""
+"""Shards: Parquet files laid out for training, hashed while they are written, atomic, equal bytes for equal tables."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def plain_table(table: pa.Table, *, nullable: Collection[str] = frozenset(), whe
     for field, column in zip(table.schema, table.columns, strict=True):
         if field.name not in nullable and column.null_count:
             raise DataError(
-                f"column {field.name!r} has {column.null_count} nulls in {table.num_rows} rows, but is published as required",
+                f"column {field.name!r} is published as required and has {column.null_count} nulls in "
+                f"{table.num_rows} rows",
                 hint="fill it (FillNull), drop the rows (DropNull), or let it be nullable",
                 where=where,
             )

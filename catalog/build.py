@@ -1,0 +1,141 @@
+"""A build: the folder that one run writes. Nobody sees it before it is committed, and builds never collide."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from headrace.catalog import log
+from headrace.catalog.files import disk_error, durable_file, sha256_of, sync_file, sync_folder
+from headrace.catalog.identity import uuid7
+from headrace.catalog.manifest import FileRef, Manifest, dump, relative_path
+from headrace.catalog.store import dataset_folder, open_store, probe
+from headrace.schemas.errors import DataError
+
+MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Build:
+    """`<catalog>/<dataset>/builds/<id>`. Only a name: it can be sent to workers and made again from its path."""
+
+    dataset: str
+    id: str
+    path: Path
+
+    def write(self, path: str, data: bytes) -> FileRef:
+        """Write a small file in one atomic step. The same bytes again are no error; other bytes raise DataError."""
+        target = self.path / relative_path(path)
+        if target.is_file() and target.read_bytes() == data:
+            return FileRef(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        with durable_file(target) as out:
+            out.write(data)
+        return FileRef(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    def add_file(self, path: str | Path) -> FileRef:
+        """Describe a file that someone else wrote into the build, make it durable and read-only. Reads it once.
+
+        `path` is relative to the build, or absolute and inside it.
+        """
+        name = Path(path)
+        if name.is_absolute():
+            if not name.is_relative_to(self.path):
+                raise DataError("is not inside the build", where=str(name))
+            name = name.relative_to(self.path)
+        relative = relative_path(name.as_posix())
+        full = self.path / relative
+        if not full.is_file() or full.is_symlink():
+            raise DataError("is no file of the build", where=str(full))
+        try:
+            sync_file(full)
+            full.chmod(0o444)
+            size, digest = sha256_of(full)
+        except OSError as error:
+            raise disk_error(error, full) from error
+        return FileRef(path=relative, bytes=size, sha256=digest)
+
+    def add_rest(self, known: Iterable[FileRef]) -> tuple[FileRef, ...]:
+        """`known`, and every other file that is in the build, by path: what `Manifest.files` wants. Shards apart.
+
+        Pass the shards and what `write` and `add_file` returned; only the files not among them are read.
+        """
+        listed = {ref.path: ref for ref in known}
+        rest = [listed.get(path) or self.add_file(path) for path in sorted(self.files())]
+        return tuple(ref for ref in rest if type(ref) is FileRef)
+
+    def files(self) -> set[str]:
+        """Relative paths of everything in the build but manifest.json."""
+        found = {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if not path.is_dir()}
+        return found - {MANIFEST}
+
+    def finish(self, manifest: Manifest) -> str:
+        """Write manifest.json, the last file, and return its sha256. The build is complete but not yet visible.
+
+        Raises DataError if what the manifest lists and what is there differ.
+        """
+        if (manifest.dataset, manifest.build) != (self.dataset, self.id):
+            raise DataError(f"the manifest is of {manifest.dataset}/{manifest.build}", where=str(self.path))
+        listed = {ref.path: ref.bytes for ref in manifest.all_files()}
+        present = {path: (self.path / path).lstat().st_size for path in self.files()}
+        problems = [f"{path}: listed, not there" for path in sorted(listed.keys() - present.keys())]
+        problems += [f"{path}: there, not listed" for path in sorted(present.keys() - listed.keys())]
+        problems += [
+            f"{path}: {present[path]} bytes, listed with {listed[path]}"
+            for path in sorted(listed.keys() & present.keys())
+            if listed[path] != present[path]
+        ]
+        if problems:
+            raise DataError(
+                f"{len(problems)} files of the build do not fit its manifest\n" + "\n".join(problems),
+                where=str(self.path),
+            )
+        try:
+            for folder, _, _ in os.walk(self.path):
+                sync_folder(Path(folder))
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise disk_error(error, self.path) from error
+        return self.write(MANIFEST, dump(manifest)).sha256
+
+    def discard(self) -> bool:
+        """Remove the folder, unless a version is made of it. Returns whether it is gone. Safe to call at any time."""
+        if self.path.exists():
+            store = open_store(self.path.parent.parent)
+            if any(record.build == self.id for record in log.history(store)):
+                return False
+            shutil.rmtree(self.path, ignore_errors=True)
+        return not self.path.exists()
+
+
+def new_build(catalog: str | Path, dataset: str) -> Build:
+    """Make an empty build of a dataset. The dataset appears with its first commit, not before.
+
+    Raises UsageError for an impossible name, CapabilityError if the catalog cannot be written or its store cannot
+    refuse a second create.
+    """
+    folder = dataset_folder(catalog, dataset)
+    probe(open_store(folder, create=True))
+    identity = uuid7()
+    path = folder / "builds" / identity
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    return Build(dataset, identity, path)
+
+
+@contextlib.contextmanager
+def building(catalog: str | Path, dataset: str) -> Iterator[Build]:
+    """`new_build` that is discarded when the block raises, Ctrl-C included, unless it was committed by then."""
+    build = new_build(catalog, dataset)
+    try:
+        yield build
+    except BaseException:
+        build.discard()
+        raise

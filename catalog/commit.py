@@ -1,0 +1,100 @@
+"""Publishing: the last step, which turns a finished build into the next version of its dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.catalog import log
+from headrace.catalog.build import Build
+from headrace.catalog.card import CARD, dataset_card
+from headrace.catalog.manifest import Manifest, arrow_summary
+from headrace.catalog.store import dataset_folder, open_store
+from headrace.catalog.stored import read_manifest
+from headrace.schemas.errors import ConflictError, UsageError
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version that everyone can open."""
+
+    dataset: str
+    version: int
+    path: Path
+    """The build's folder: what `datasets.load_dataset` and `pl.scan_parquet` take."""
+    build: str
+    manifest_sha256: str
+    created: bool
+    """False if the idempotency key had been used: the version was there, and the build handed in is gone."""
+
+
+def publish(
+    catalog: str | Path,
+    dataset: str,
+    build: Build,
+    manifest: Manifest,
+    *,
+    idempotency_key: str | None = None,
+) -> Published:
+    """Write the card (unless there is one) and the manifest into `build`, and commit it as the next version.
+
+    Parameters
+    ----------
+    manifest
+        Lists every file of the build; the README.md that is written here is added.
+    idempotency_key
+        A run that is retried passes the same key and gets the version that its first try published.
+
+    Raises
+    ------
+    ConflictError
+        While this was publishing, someone else published a version with another schema than this one and than the
+        version that was the latest when this began.
+    DataError
+        The build and its manifest differ.
+    """
+    folder = dataset_folder(catalog, dataset)
+    if build.path != folder / "builds" / build.id:
+        raise UsageError(f"the build {build.path} does not belong to {folder}")
+    store = open_store(folder)
+    began = log.latest(store)
+    accepted = {manifest.schema_fingerprint}
+    if began is not None:
+        all_before = range(1, began.version + 1)
+        if known := log.find(store, all_before, build=build.id, idempotency_key=idempotency_key):
+            return _published(dataset, folder, known, build)
+        accepted.add(read_manifest(folder, began).schema_fingerprint)
+
+    def same_schema(head: log.CommitRecord | None) -> None:
+        if head is None or (began is not None and head.version == began.version):
+            return
+        theirs = read_manifest(folder, head)
+        if theirs.schema_fingerprint not in accepted:
+            raise ConflictError(
+                f"version {head.version} was published meanwhile with another schema: "
+                + arrow_summary(manifest.arrow_schema, theirs.arrow_schema),
+                hint="look at that version; if this one is to follow it, run again",
+                where=str(folder),
+            )
+
+    if CARD not in {ref.path for ref in manifest.all_files()}:
+        card = build.write(CARD, dataset_card(manifest).encode())
+        manifest = manifest.model_copy(update={"files": (*manifest.files, card)})
+    digest = build.finish(manifest)
+    record = log.commit(
+        store,
+        build=build.id,
+        manifest_sha256=digest,
+        producer=manifest.producer,
+        idempotency_key=idempotency_key,
+        check_head=same_schema,
+    )
+    return _published(dataset, folder, record, build)
+
+
+def _published(dataset: str, folder: Path, record: log.CommitRecord, build: Build) -> Published:
+    created = record.build == build.id
+    if not created:
+        build.discard()
+    path = folder / "builds" / record.build
+    return Published(dataset, record.version, path, record.build, record.manifest_sha256, created)

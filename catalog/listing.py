@@ -1,0 +1,84 @@
+"""What a catalog holds: its datasets, and the history of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.catalog import log
+from headrace.catalog.log import CommitRecord
+from headrace.catalog.reader import dataset_names, split_version, unknown_dataset
+from headrace.catalog.store import local_path, open_store
+from headrace.catalog.stored import read_manifest
+from headrace.schemas.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A line of `headrace datasets list`."""
+
+    name: str
+    version: int
+    created_at: str
+    rows: dict[str, int]
+    columns: int
+    bytes: int
+    path: Path
+    problem: str = ""
+    """Why the latest version cannot be opened; the counts are empty then."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A line of a dataset's history."""
+
+    record: CommitRecord
+    rows: dict[str, int] | None
+    """Rows of each split; None if its manifest cannot be read."""
+
+
+def list_datasets(catalog: str | Path) -> list[Summary]:
+    """The datasets of a catalog by name, each with its latest version. Raises UsageError if there is no such folder."""
+    root = local_path(catalog)
+    if not root.is_dir():
+        raise UsageError(f"no catalog at {root}", hint="the folder is made by the first `headrace run`")
+    return [summary for name in dataset_names(root) if (summary := _summary(root / name)) is not None]
+
+
+def history(uri: str | Path) -> list[Version]:
+    """All versions of a dataset, newest first, with the rows of each. Reads every commit record and manifest."""
+    folder, _ = split_version(local_path(uri))
+    if not folder.is_dir() or not (listed := list(log.history(open_store(folder)))):
+        raise unknown_dataset(folder)
+    return [Version(record, _rows(folder, record)) for record in listed]
+
+
+def _summary(folder: Path) -> Summary | None:
+    store = open_store(folder)
+    newest = log.latest_version(store)
+    if newest is None:
+        return None
+    empty: dict[str, Any] = {"created_at": "", "rows": {}, "columns": 0, "bytes": 0}
+    try:
+        record = log.read(store, newest)
+        assert record is not None
+        manifest = read_manifest(folder, record)
+    except DataError as error:
+        return Summary(folder.name, newest, **empty, path=folder, problem=str(error))
+    return Summary(
+        folder.name,
+        newest,
+        created_at=record.created_at,
+        rows={name: split.rows for name, split in manifest.splits.items()},
+        columns=len(manifest.arrow_schema),
+        bytes=manifest.bytes,
+        path=folder,
+    )
+
+
+def _rows(folder: Path, record: CommitRecord) -> dict[str, int] | None:
+    try:
+        return {name: split.rows for name, split in read_manifest(folder, record).splits.items()}
+    except DataError:
+        return None

@@ -1,0 +1,203 @@
+"""Reading published datasets: by name and version, with nothing but Polars or Arrow."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headrace.catalog import log
+from headrace.catalog.log import CommitRecord
+from headrace.catalog.manifest import Manifest
+from headrace.catalog.store import local_path, open_store
+from headrace.catalog.stored import read_manifest, safe_path
+from headrace.schemas.errors import DataError, UsageError
+
+LATEST: Final = "latest"
+
+
+@dataclass(frozen=True, repr=False)
+class Dataset:
+    """One version of a dataset, opened: its manifest is read and checked, its rows are not."""
+
+    name: str
+    version: int
+    folder: Path
+    """`<catalog>/<dataset>`"""
+    record: CommitRecord
+    manifest: Manifest
+
+    @property
+    def path(self) -> Path:
+        """The build's folder; what `datasets.load_dataset` takes."""
+        return self.folder / "builds" / self.record.build
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, the one that statistics were learned on first."""
+        return tuple(self.manifest.splits)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns in file order."""
+        return tuple(field.name for field in self.manifest.arrow_schema)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {name: split.rows for name, split in self.manifest.splits.items()}
+
+    @property
+    def state_path(self) -> Path | None:
+        """The fitted pipeline that made the features, None if the dataset was published without one."""
+        pipeline = self.manifest.pipeline
+        return None if pipeline is None else safe_path(self.path, pipeline.path)
+
+    @cached_property
+    def _arrow_schema(self) -> pa.Schema:
+        """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
+        for files in (split.files for split in self.manifest.splits.values()):
+            for file in files:
+                return pq.read_schema(safe_path(self.path, file.path)).remove_metadata()
+        raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
+
+    def files(self, split: str | None = None) -> list[Path]:
+        """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
+        if split is not None and split not in self.manifest.splits:
+            raise UsageError(f"{self.name}@{self.version} has no split {split!r}{near(split, self.splits)}")
+        chosen = self.splits if split is None else (split,)
+        return [safe_path(self.path, file.path) for name in chosen for file in self.manifest.splits[name].files]
+
+    def scan(self, split: str | None = None) -> pl.LazyFrame:
+        """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""
+        if paths := self.files(split):
+            return pl.scan_parquet(paths, glob=False)
+        return self._empty().lazy()
+
+    def to_polars(self, split: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of a split, or of all splits in order, in memory; `columns` in the order given."""
+        lazy = self.scan(split)
+        if columns is not None:
+            lazy = lazy.select(self._known(columns))
+        return lazy.collect()
+
+    def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
+        known = None if columns is None else self._known(columns)
+        tables = [pq.ParquetFile(path).read(columns=known) for path in self.files(split)]
+        if not tables:
+            table = self._arrow_schema.empty_table()
+            return table if known is None else table.select(known)
+        # A file gives its columns in its own order.
+        return pa.concat_tables([table if known is None else table.select(known) for table in tables])
+
+    def _empty(self) -> pl.DataFrame:
+        frame = pl.from_arrow(self._arrow_schema.empty_table())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def _known(self, columns: Sequence[str]) -> list[str]:
+        for column in columns:
+            if column not in self.columns:
+                raise UsageError(f"{self.name}@{self.version} has no column {column!r}{near(column, self.columns)}")
+        return list(columns)
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())
+        return (
+            f"Dataset({self.name}@{self.version}: {splits} rows; {len(self.columns)} columns; "
+            f"{self.manifest.bytes:,} bytes; {self.manifest.created_at}; {self.path})"
+        )
+
+
+def open_dataset(uri: str | Path, version: int | str = LATEST) -> Dataset:
+    """Open a published dataset.
+
+    Parameters
+    ----------
+    uri
+        ``<catalog>/<dataset>`` or ``<catalog>/<dataset>@7``.
+    version
+        A number or ``"latest"``.
+
+    Raises
+    ------
+    UsageError
+        There is no such catalog, dataset or version; the message names near ones.
+    DataError
+        The manifest is damaged, or was written by a later headrace than this one can follow.
+
+    Notes
+    -----
+    Cost: the hint, the newest commit record and the manifest are read; no data.
+    """
+    folder, numbered = split_version(local_path(uri))
+    if numbered is not None and version not in (LATEST, numbered, str(numbered)):
+        raise UsageError(f"{uri} names version {numbered}, and version={version!r} was asked for as well")
+    if not folder.is_dir():
+        raise unknown_dataset(folder)
+    store = open_store(folder)
+    newest = log.latest_version(store)
+    if newest is None:
+        raise unknown_dataset(folder)
+    wanted = _number(numbered if numbered is not None else version, newest)
+    record = log.read(store, wanted)
+    if record is None:
+        raise UsageError(
+            f"{folder.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
+            hint=f"headrace datasets show {folder}",
+        )
+    return Dataset(folder.name, wanted, folder, record, read_manifest(folder, record))
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """`` (did you mean 'x'?)``, or what there is, or nothing."""
+    if close := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
+        return f"; did you mean {' or '.join(repr(match) for match in close)}?"
+    if not known:
+        return "; there are none"
+    return f"; there are {', '.join(known[:10])}{' ...' if len(known) > 10 else ''}"
+
+
+def split_version(path: Path) -> tuple[Path, int | None]:
+    """``<catalog>/<dataset>@7`` as folder and 7. Raises UsageError if what follows the @ is no number."""
+    name, at, number = path.name.rpartition("@")
+    if at and not path.is_dir():
+        if not number.isdecimal():
+            raise UsageError(f"{path.name}: {number!r} is not a version", hint="write <catalog>/<dataset>@7")
+        return path.with_name(name), int(number)
+    return path, None
+
+
+def _number(version: int | str, newest: int) -> int:
+    if version == LATEST:
+        return newest
+    try:
+        return int(version)
+    except ValueError:
+        raise UsageError(f"{version!r} is not a version", hint="a number, or 'latest'") from None
+
+
+def dataset_names(root: Path) -> list[str]:
+    """Names of the folders of a catalog that hold a commit log, published to or not."""
+    return sorted(path.parent.name for path in root.glob("*/_log") if not path.parent.name.startswith(("_", ".")))
+
+
+def unknown_dataset(folder: Path) -> UsageError:
+    """The error for a folder that is no dataset: names near ones, or what it is instead."""
+    root = folder.parent
+    if not root.is_dir():
+        return UsageError(f"no catalog at {root}", hint="headrace run PIPELINE --catalog makes one")
+    known = [name for name in dataset_names(root) if log.latest_version(open_store(root / name)) is not None]
+    if folder.is_dir() and (inner := dataset_names(folder)):
+        return UsageError(
+            f"{folder} is a catalog, not a dataset; it holds {', '.join(inner[:10])}", hint=f"open {folder / inner[0]}"
+        )
+    return UsageError(f"no dataset {folder.name!r} in {root}{near(folder.name, known)}")
