@@ -1,0 +1,145 @@
+"""What a pipeline is: one frozen value, the same from Python and from YAML."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializeAsAny, field_validator
+
+from headrace.pipelines.splits import FractionSplit, HashSplit, TimeSplit
+from headrace.schemas.contract import Contract
+from headrace.transforms.base import Operator, to_plain
+from headrace.transforms.columns import Columns
+from headrace.transforms.registry import operator_from_plain
+
+
+class Part(BaseModel):
+    """A frozen part of a pipeline that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Part):
+    """Where the rows and the tables beside them come from.
+
+    Parameters
+    ----------
+    path
+        Parquet: a file, a folder or a glob; relative to `root`.
+    root
+        The folder that `path` and `tables` are relative to. Empty means the folder of the pipeline's own file, or a
+        gallery pipeline's sample data. `--set source=FOLDER` sets it.
+    tables
+        Tables to join, each a name and a file, folder or glob. They are read whole.
+    on_bad_file
+        What happens to a file that cannot be read or has another schema: `fail` the run, or `quarantine` the file.
+    """
+
+    path: str
+    root: str = ""
+    tables: dict[str, str] = Field(default_factory=dict)
+    on_bad_file: Literal["fail", "quarantine"] = "fail"
+
+
+class Output(Part):
+    """What is published, and how.
+
+    Parameters
+    ----------
+    features
+        The feature columns. The default takes every number and boolean but the target and what `keep` names.
+    keep
+        Columns published beside the features, for reading and joining, not for training on.
+    order
+        `shuffle` rows globally by `seed`, or leave them in `source` order.
+    profile
+        `fast` is uncompressed; `cold` is zstd.
+    shard_bytes
+        Size aimed at for one shard, in bytes of uncompressed columns.
+    """
+
+    features: Columns = Columns(selector="all")
+    keep: tuple[str, ...] = ()
+    order: Literal["shuffle", "source"] = "shuffle"
+    seed: int = 0
+    profile: Literal["fast", "cold"] = "fast"
+    shard_bytes: int = Field(256 << 20, ge=1 << 16)
+
+
+class Baseline(Part):
+    """A model trained on the published splits, to know what the features are worth.
+
+    Parameters
+    ----------
+    estimator
+        `dummy`, `logistic_regression`, `ridge` or `random_forest`.
+    features
+        Train on these features only; empty means all.
+    max_rows
+        At most this many training rows, a seeded sample; the report says when it was used.
+    name
+        How the report calls it. The estimator's name, unless given.
+    """
+
+    estimator: Literal["dummy", "logistic_regression", "ridge", "random_forest"]
+    features: tuple[str, ...] = ()
+    parameters: dict[str, float | int | str | bool | None] = Field(default_factory=dict)
+    max_rows: int = Field(1_000_000, ge=1)
+    seed: int = 0
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or self.estimator
+
+
+Step = Annotated[
+    SerializeAsAny[Operator],
+    BeforeValidator(lambda value: value if isinstance(value, Operator) else operator_from_plain(value)),
+    PlainSerializer(to_plain, return_type=dict[str, Any]),
+]
+
+Split = Annotated[TimeSplit | HashSplit | FractionSplit, Field(discriminator="by")]
+
+
+class Pipeline(Part):
+    """From raw Parquet to a published dataset.
+
+    Parameters
+    ----------
+    name
+        Also the dataset's name: lower-case letters, digits, `-` and `_`.
+    contract
+        What the rows must be; in YAML the path of an ODCS file.
+    steps
+        Operators, in order.
+    target
+        The label column, raw or made by a step. No selector matches it.
+    task
+        `classification` (two classes) or `regression`.
+    split
+        Which rows are for training, and which for what else. Statistics are learned on the first split alone.
+    max_bad_fraction
+        The run fails if more than this share of the rows is quarantined.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    description: str = ""
+    source: Source
+    contract: Contract
+    steps: tuple[Step, ...] = ()
+    target: str
+    task: Literal["classification", "regression"] = "classification"
+    split: Split
+    output: Output = Output()
+    baselines: tuple[Baseline, ...] = ()
+    max_bad_fraction: float = Field(0.01, ge=0, le=1)
+
+    @field_validator("baselines")
+    @classmethod
+    def _labels_differ(cls, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+        labels = [b.label for b in baselines]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"baselines need different names; twice: {', '.join(twice)}")
+        return baselines
