@@ -95,11 +95,26 @@ class Operator(BaseModel):
         """Further checks of a resolved step; raises PipelineError. Most operators have none."""
 
 
+class Ids(NamedTuple):
+    """What the integers in an output column stand for; ids are below `cardinality` on every row."""
+
+    cardinality: int
+    pad_id: int | None = None
+    null_id: int | None = None
+    oov_ids: tuple[int, ...] = ()
+    vocabulary: Table | None = None
+
+
 class Transform(Operator):
     """A step that computes from rows alone."""
 
     filters: ClassVar[bool] = False
     """Whether it drops rows."""
+
+    @property
+    def ids(self) -> Mapping[str, Ids]:
+        """The output columns that hold ids of categories or buckets, for embeddings and for the manifest."""
+        return {}
 
     @abstractmethod
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
