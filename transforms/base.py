@@ -91,6 +91,10 @@ class Operator(BaseModel):
         step.check(schema)
         return step
 
+    def parts(self) -> tuple[Operator, ...]:
+        """The independent steps that this resolved step falls into; each is planned, fitted and applied alone."""
+        return (self,)
+
     def check(self, schema: pl.Schema) -> None:
         """Further checks of a resolved step; raises PipelineError. Most operators have none."""
 
