@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from headrace.schemas.dtypes import dtype_name, parse_dtype
+from headrace.schemas.dtypes import ACCEPTED, dtype_name, parse_dtype
 from headrace.schemas.errors import ContractError
 from headrace.schemas.names import RESERVED_PREFIX
 from headrace.schemas.values import literal
@@ -43,7 +43,16 @@ def _json(value: object) -> object:
         return tuple(_json(item) for item in value)
     if isinstance(value, date | datetime | time):
         return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else str(value)
+    return value
+
+
+def _has_text(dtype: pl.DataType) -> bool:
+    try:
+        return parse_dtype(dtype_name(dtype)) == dtype
+    except ValueError:
+        return False
 
 
 Dtype = Annotated[
@@ -93,6 +102,10 @@ class Column(Frozen):
             raise ContractError(
                 f"names that begin with '{RESERVED_PREFIX}' are reserved", where=self.name, hint="rename the column"
             )
+        if self.name == "*" or (self.name.startswith("^") and self.name.endswith("$")):
+            raise ContractError("Polars reads this name as a pattern", where=self.name, hint="rename the column")
+        if not _has_text(self.dtype):
+            raise ContractError(f"{self.dtype} is no type of a contract", where=self.name, hint=f"types: {ACCEPTED}")
         if self.allowed is not None and not self.allowed:
             raise ContractError("allowed values: the list is empty, so every row is bad", where=self.name)
         for field in _BOUNDS:
@@ -151,7 +164,7 @@ class Contract(Frozen):
 
     name: str = Field(min_length=1)
     version: str = "1.0.0"
-    table: str = Field(default="table", min_length=1)
+    table: str = Field(default="data", pattern=r'^[^"]+$')
     columns: tuple[Column, ...] = Field(min_length=1)
     rules: tuple[SqlRule, ...] = ()
     primary_key: tuple[str, ...] = ()

@@ -67,11 +67,11 @@ def dtype_name(dtype: pl.DataType) -> str:
         case pl.Decimal(precision=precision, scale=scale):
             return f"Decimal({precision}, {scale})"
         case pl.List(inner=inner):
-            return f"List[{dtype_name(_instance(inner))}]"
+            return f"List[{dtype_name(instance(inner))}]"
         case pl.Array(inner=inner, size=size):
-            return f"Array[{dtype_name(_instance(inner))}, {size}]"
+            return f"Array[{dtype_name(instance(inner))}, {size}]"
         case pl.Struct(fields=fields):
-            return f"Struct[{', '.join(f'{field.name}: {dtype_name(_instance(field.dtype))}' for field in fields)}]"
+            return f"Struct[{', '.join(f'{field.name}: {dtype_name(instance(field.dtype))}' for field in fields)}]"
     return str(dtype)
 
 
@@ -141,5 +141,6 @@ def _arguments(inside: str) -> list[str]:
     return parts
 
 
-def _instance(dtype: object) -> pl.DataType:
+def instance(dtype: object) -> pl.DataType:
+    """Give a dtype's instance: inside nested dtypes Polars also takes the class."""
     return dtype if isinstance(dtype, pl.DataType) else dtype()  # type: ignore[operator]

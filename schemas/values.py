@@ -40,8 +40,9 @@ def _convert(value: bool | int | float | str, dtype: pl.DataType) -> Any:
         return whole if whole is not None and low <= whole <= high else None
     if dtype.is_float():
         return float(value) if number and math.isfinite(value) else None  # type: ignore[arg-type]
-    if dtype.is_decimal():
-        return Decimal(str(value)) if number or isinstance(value, str) else None
+    if isinstance(dtype, pl.Decimal):
+        exact = Decimal(str(value)) if number or isinstance(value, str) else None
+        return exact if exact is not None and exact == round(exact, dtype.scale) else None
     if dtype == pl.Boolean:
         return value if isinstance(value, bool) else None
     if not isinstance(value, str):
