@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import util
@@ -124,7 +125,10 @@ def _joined(
 
 
 def _client(address: str, seconds: float) -> Any:
-    from distributed import Client
+    with warnings.catch_warnings():
+        # Where the package `pynvml` stands beside `nvidia-ml-py`, importing distributed prints advice to uninstall it.
+        warnings.filterwarnings("ignore", "The pynvml package is deprecated", FutureWarning)
+        from distributed import Client
 
     # Importing distributed gives its loggers handlers of their own on stderr, at level INFO. What goes wrong while
     # tasks run is an error of ours, not a log line.

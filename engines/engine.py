@@ -23,7 +23,17 @@ class Engine(Protocol):
         """Run queries together, what they share only once; results in one chunk each."""
         ...
 
-    def lookup(self, frame: pl.LazyFrame, column: str, vocabulary: pl.DataFrame, output: str) -> pl.LazyFrame: ...
+    def lookup(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        vocabulary: pl.DataFrame,
+        output: str,
+        *,
+        first: int = 0,
+        missing: int | None = None,
+        null: int | None = None,
+    ) -> pl.LazyFrame: ...
 
     def hash64(
         self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
@@ -63,8 +73,18 @@ class CpuEngine:
         # Sums over floats depend on where the chunks end, so every result comes in one chunk.
         return [frame.rechunk() for frame in pl.collect_all(frames)]
 
-    def lookup(self, frame: pl.LazyFrame, column: str, vocabulary: pl.DataFrame, output: str) -> pl.LazyFrame:
-        return lookup.cpu(frame, column, vocabulary, output)
+    def lookup(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        vocabulary: pl.DataFrame,
+        output: str,
+        *,
+        first: int = 0,
+        missing: int | None = None,
+        null: int | None = None,
+    ) -> pl.LazyFrame:
+        return lookup.cpu(frame, column, vocabulary, output, first=first, missing=missing, null=null)
 
     def hash64(
         self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -178,6 +179,7 @@ def attempt(function: Callable[[Spec], Result], spec: Spec, version: str) -> Res
         return Refused(error, traceback.format_exc())
 
 
+@cache
 def _version() -> str:
     return metadata.version("headrace")
 

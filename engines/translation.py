@@ -34,7 +34,17 @@ class TranslationEngine:
     def collect(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         return pl.collect_all(frames)
 
-    def lookup(self, frame: pl.LazyFrame, column: str, vocabulary: pl.DataFrame, output: str) -> pl.LazyFrame:
+    def lookup(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        vocabulary: pl.DataFrame,
+        output: str,
+        *,
+        first: int = 0,
+        missing: int | None = None,
+        null: int | None = None,
+    ) -> pl.LazyFrame:
         self.kernels.append("lookup")
         return lookup.stand_in(frame, column, output)
 

@@ -1,7 +1,8 @@
 """Kernel `hash64`: XXH64 of each value, equal on every engine and in every process.
 
 Contract: `output` (UInt64) is XXH64 with the given seed of the UTF-8 bytes of a string, or of the eight little-endian
-bytes of an integer as Int64 (booleans, dates and times by their integer). Null stays null. Floats are refused by the
+bytes of an integer, as Int64 or, where it is unsigned, UInt64, whose bytes are the same below 2^63 (booleans, dates and
+times by their integer). Null stays null. Floats are refused by the
 operators that call it: equal numbers need not have equal bytes.
 
 Source: the XXH64 specification, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
@@ -30,12 +31,14 @@ def cpu(frame: pl.LazyFrame, column: str, dtype: pl.DataType, seed: int, output:
 
 def integer(column: pl.Expr, dtype: pl.DataType, seed: int) -> pl.Expr:
     """XXH64 of an integer's eight bytes as an expression that both engines run."""
-    whole = column if dtype.is_integer() or dtype == pl.Boolean else column.to_physical()
-    signed = whole.cast(pl.Int64)
-    # Two's complement without reinterpret, which cudf-polars lacks.
-    value = pl.when(signed >= 0).then(signed).otherwise(signed - _INT64_MIN).cast(pl.UInt64) + pl.when(
-        signed >= 0
-    ).then(_u64(0)).otherwise(_u64(1 << 63))
+    if dtype.is_unsigned_integer():
+        value = column.cast(pl.UInt64)
+    else:
+        signed = (column if dtype.is_integer() or dtype == pl.Boolean else column.to_physical()).cast(pl.Int64)
+        # Two's complement without reinterpret, which cudf-polars lacks.
+        value = pl.when(signed >= 0).then(signed).otherwise(signed - _INT64_MIN).cast(pl.UInt64) + pl.when(
+            signed >= 0
+        ).then(_u64(0)).otherwise(_u64(1 << 63))
     h = _u64((seed + _P5 + 8) & _MASK) ^ (_rotate(value * _u64(_P2), 31) * _u64(_P1))
     h = _rotate(h, 27) * _u64(_P1) + _u64(_P4)
     h = (h ^ (h // _u64(1 << 33))) * _u64(_P2)
