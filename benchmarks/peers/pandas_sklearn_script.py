@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers.pandas_sklearn_script IN OUT
 
-The same features as `polars_script`, ids included. `OrdinalEncoder` sorts its categories by value and cannot give ids by
-count, so categories are encoded by `value_counts` and a map. Everything is held in memory.
+The same features as `polars_script`, ids included. `OrdinalEncoder` sorts its categories by value and cannot give ids
+by count, so categories are encoded by `value_counts` and a map. Everything is held in memory.
 """
 
 from __future__ import annotations

@@ -1,0 +1,136 @@
+"""Measure whole processes, several sides in turn: A B C, A B C, ...
+
+A measured command is run as a user would run it; nothing is measured from inside. Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_INTERVAL = 0.02
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run of one command.
+
+    Attributes
+    ----------
+    wall_s, user_s, system_s
+        Seconds; CPU seconds over all processes that the command waited for.
+    peak_process_mb
+        The largest resident set of any one process, as the kernel kept it (exact), in units of 1e6 bytes.
+    peak_tree_mb
+        The largest sum of resident sets over the command and its descendants, sampled every 20 ms: shorter peaks are
+        missed, and pages that processes share count for each.
+    read_mb
+        Bytes asked for by read calls, from the page cache or from disk. What a process maps into memory is not in it.
+    load
+        The machine's one-minute load average before the start: what others were doing.
+    """
+
+    wall_s: float
+    user_s: float
+    system_s: float
+    peak_process_mb: float
+    peak_tree_mb: float
+    read_mb: float
+    load: float
+
+
+class CommandFailed(Exception):
+    """A measured command ended with a status other than 0; a side that fails is not compared."""
+
+
+def measure(command: Sequence[str], *, log: Path | None = None, env: Mapping[str, str] | None = None) -> Measurement:
+    """Run a command to its end and measure it. Its output goes to `log`, which a failure quotes from.
+
+    Raises
+    ------
+    CommandFailed
+        The command ended with another status than 0.
+    """
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="measure-") as folder:
+        usage_file = Path(folder) / "usage.json"
+        output = log if log is not None else Path(folder) / "log"
+        with output.open("wb") as stream:
+            launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(usage_file)]
+            process = subprocess.Popen(
+                [*launcher, *command], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env
+            )
+            peak = _watch(process)
+        if not usage_file.exists():
+            raise CommandFailed(f"{' '.join(command)}: it could not be started\n{_tail(output)}")
+        usage = json.loads(usage_file.read_text())
+        if usage["status"] != 0:
+            raise CommandFailed(f"{' '.join(command)}: status {usage['status']}\n{_tail(output)}")
+    return Measurement(
+        wall_s=round(usage["wall_s"], 3),
+        user_s=round(usage["user_s"], 3),
+        system_s=round(usage["system_s"], 3),
+        peak_process_mb=round(usage["peak_bytes"] / 1e6, 1),
+        peak_tree_mb=round(max(peak, usage["peak_bytes"]) / 1e6, 1),
+        read_mb=round(usage["read_bytes"] / 1e6, 1),
+        load=round(load, 2),
+    )
+
+
+def in_turn(
+    sides: Mapping[str, Callable[[int], Measurement]], rounds: int, report: Callable[[str, int, Measurement], None]
+) -> dict[str, list[Measurement]]:
+    """Measure every side once a round, in their order, so that a change in the machine's load meets all of them."""
+    results: dict[str, list[Measurement]] = {name: [] for name in sides}
+    for number in range(rounds):
+        for name, run in sides.items():
+            results[name].append(run(number))
+            report(name, number, results[name][-1])
+    return results
+
+
+def _watch(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the launcher to end; the largest sum of resident bytes that its descendants were seen with."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    peak = 0
+    try:
+        while process.poll() is None:
+            peak = max(peak, sum(_resident_pages(member) for member in _tree(process.pid)[1:]) * page)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_INTERVAL)
+    except BaseException:
+        for member in reversed(_tree(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGTERM)
+        raise
+    return peak
+
+
+def _tree(pid: int) -> list[int]:
+    members = [pid]
+    for member in members:  # grows while it is walked: children follow their parents
+        try:
+            for task in Path(f"/proc/{member}/task").iterdir():
+                members += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue  # it ended meanwhile
+    return members
+
+
+def _resident_pages(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]

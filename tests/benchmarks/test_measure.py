@@ -1,0 +1,55 @@
+"""Measuring: what a process used is what is reported, children included."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks.measure import CommandFailed, Measurement, in_turn, measure
+
+_ALLOCATE = "block = bytearray(80_000_000); block[::4096] = b'x' * len(block[::4096])"
+
+
+def test_memory_and_bytes_read_are_those_of_the_process(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(bytes(30_000_000))
+    code = f"{_ALLOCATE}; open({str(tmp_path / 'data')!r}, 'rb', buffering=0).read()"
+    small = measure([sys.executable, "-c", "pass"])
+    large = measure([sys.executable, "-c", code])
+    assert small.peak_process_mb < 30
+    assert 105 < large.peak_process_mb - small.peak_process_mb < 120  # 80 MB held, 30 MB read
+    assert large.peak_tree_mb >= large.peak_process_mb
+    assert 30 <= large.read_mb - small.read_mb < 31
+    assert large.wall_s > 0
+
+
+def test_children_count(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(bytes(30_000_000))
+    child = f"{_ALLOCATE}; open({str(tmp_path / 'data')!r}, 'rb', buffering=0).read(); sum(range(3_000_000))"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    result = measure([sys.executable, "-c", parent])
+    assert result.read_mb > 30
+    assert result.peak_process_mb > 110
+    assert result.user_s > 0
+
+
+def test_a_failing_command_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"(?s)status 3.*no luck"):
+        measure([sys.executable, "-c", "print('no luck', flush=True); raise SystemExit(3)"], log=tmp_path / "log")
+
+
+def test_a_command_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(CommandFailed, match="could not be started"):
+        measure(["/no/such/program"])
+
+
+def test_sides_take_turns() -> None:
+    order: list[str] = []
+
+    def side(name: str) -> Measurement:
+        order.append(name)
+        return Measurement(1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0)
+
+    results = in_turn({"a": lambda _: side("a"), "b": lambda _: side("b")}, 2, lambda *_: None)
+    assert order == ["a", "b", "a", "b"]
+    assert {name: len(runs) for name, runs in results.items()} == {"a": 2, "b": 2}
