@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+from typing import Any
 
 # A worker has one thread, which holds a task for minutes; Dask's default takes such a worker for dead after five.
 SETTINGS = {
@@ -53,13 +54,13 @@ async def _schedule() -> None:
 
 
 async def _work(folder: str, name: str) -> None:
-    from distributed import Worker
+    import distributed
 
     address = sys.stdin.readline().strip()
     if not address:
         return
     # No memory limit: Dask would pause a worker above it, and what Polars holds never spills, so it would stay paused.
-    worker = Worker(
+    worker: Any = distributed.Worker(
         address,
         name=name,
         nthreads=1,

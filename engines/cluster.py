@@ -8,7 +8,7 @@ import logging
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import util
 from typing import Any
@@ -128,14 +128,15 @@ def _client(address: str, seconds: float) -> Any:
     with warnings.catch_warnings():
         # Where the package `pynvml` stands beside `nvidia-ml-py`, importing distributed prints advice to uninstall it.
         warnings.filterwarnings("ignore", "The pynvml package is deprecated", FutureWarning)
-        from distributed import Client
+        import distributed
 
     # Importing distributed gives its loggers handlers of their own on stderr, at level INFO. What goes wrong while
     # tasks run is an error of ours, not a log line.
     logging.getLogger("distributed").setLevel(logging.WARNING)
     for name in ("distributed.client", "distributed.comm", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    return Client(address, timeout=seconds, set_as_default=False)
+    make: Callable[..., Any] = distributed.Client  # it has no annotations
+    return make(address, timeout=seconds, set_as_default=False)
 
 
 @contextmanager

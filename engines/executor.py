@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -30,9 +30,7 @@ class Executor(Protocol):
         """How many tasks run at once."""
         ...
 
-    def map(
-        self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None
-    ) -> list[Result]:
+    def map(self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None) -> list[Result]:
         """Run the function on every spec; results in the order of the specs.
 
         `done` is called in this process with each result as it arrives, in any order. The first error stops what has
@@ -49,9 +47,7 @@ class InlineExecutor:
     def __init__(self, threads: int | None = None) -> None:
         self.workers = threads or min(2, os.cpu_count() or 1)
 
-    def map(
-        self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None
-    ) -> list[Result]:
+    def map(self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None) -> list[Result]:
         if len(specs) <= 1 or self.workers == 1:
             results = []
             for spec in specs:
@@ -59,20 +55,19 @@ class InlineExecutor:
                 if done:
                     done(results[-1])
             return results
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="headrace") as pool:
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="headrace")
+        try:
             futures = [pool.submit(function, spec) for spec in specs]
-            try:
-                pending = set(futures)
-                while pending:
-                    finished, pending = wait(pending, return_when=FIRST_EXCEPTION, timeout=0.2)
-                    for future in finished:
-                        result = future.result()
-                        if done:
-                            done(result)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-            return [future.result() for future in futures]
+            for future in as_completed(futures):
+                result = future.result()
+                if done:
+                    done(result)
+        except BaseException:
+            # Also on Ctrl-C. What runs is waited for, a thread cannot be ended; a second Ctrl-C stops the waiting.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        pool.shutdown()
+        return [future.result() for future in futures]
 
 
 @contextmanager
@@ -92,12 +87,13 @@ def open_executor(cluster: str, engine: str = "cpu") -> Iterator[Executor]:
     UsageError
         Any other value.
     CapabilityError
-        Dask is not installed, no scheduler answers, or its workers run another version of headrace.
+        Dask is not installed, local processes do not start, no scheduler answers or it has no workers, or its
+        workers run another version of headrace, Polars or Python.
     """
     if cluster == "inline":
         yield InlineExecutor()
         return
-    if cluster.startswith(("local", "tcp://")):
+    if cluster == "local" or cluster.startswith(("local:", "tcp://")):
         from headrace.engines.cluster import open_cluster
 
         with open_cluster(cluster, engine) as executor:

@@ -175,7 +175,16 @@ class LocalProcesses:
             "OMP_NUM_THREADS": threads,
             "OPENBLAS_NUM_THREADS": threads,
         }
-        command = [sys.executable, "-P", "-m", "headrace.engines.child", role, str(os.getpid()), str(self._folder), name]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "headrace.engines.child",
+            role,
+            str(os.getpid()),
+            str(self._folder),
+            name,
+        ]
         scheduler = role == "scheduler"
         with (self._folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(

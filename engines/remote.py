@@ -68,9 +68,7 @@ class RemoteExecutor:
         self._explain = explain
         self._lost = lost
 
-    def map(
-        self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None
-    ) -> list[Result]:
+    def map(self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None) -> list[Result]:
         """Run the function on every spec; results in the order of the specs.
 
         A task whose worker dies, or that raises an error which is not headrace's own, runs again, twice at most.
@@ -134,7 +132,7 @@ class RemoteExecutor:
         from concurrent.futures import CancelledError
 
         from distributed import KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         while True:
             try:
@@ -195,7 +193,7 @@ class WorkersLeft:
 
     def __call__(self) -> int:
         try:
-            threads = sum(self._client.nthreads().values())
+            threads = int(sum(self._client.nthreads().values()))
         except Exception:  # a connection that breaks shows up in the tasks' own results
             return 1
         if threads:
