@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -150,7 +151,10 @@ def _seen(footers: list[Footer], dtypes: dict[str, pl.DataType]) -> dict[str, _S
             nulls[name] = None if count is None or total is None else total + count
             if (held := bounds.get(name)) is None or count == rows:
                 continue
-            bounds[name] = [*held, statistics.min, statistics.max] if statistics and statistics.has_min_max else None
+            ends = [statistics.min, statistics.max] if statistics and statistics.has_min_max else [None]
+            # Half floats come as bytes, and a careless writer leaves NaN: neither says anything.
+            told = all(isinstance(end, int | float | date) and end == end for end in ends)
+            bounds[name] = held + ends if told else None
     rows = sum(footer.rows for footer in footers)
     seen = {}
     for name in dtypes:
