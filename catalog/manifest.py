@@ -69,7 +69,10 @@ class File(FileRef):
 
 
 class Histogram(Record):
-    """`counts[i]` finite values lie in [edges[i], edges[i + 1]); the last bin includes its upper edge."""
+    """`counts[i]` finite values lie in [edges[i], edges[i + 1]); the last bin includes its upper edge.
+
+    Edges of dates and times are their integers (days, or the column's unit, since 1970).
+    """
 
     edges: tuple[FiniteFloat, ...]
     counts: tuple[Count, ...]
@@ -98,7 +101,10 @@ class Statistics(Record):
     distinct_error: FiniteFloat = Field(default=0.0, description="relative standard error; 0 = exact")
     quantiles: dict[str, Scalar] = Field(default={}, description='keyed "0.01" ... "0.99"')
     quantile_error: FiniteFloat = Field(
-        default=0.0, description="largest error in rank, as a share of count; 0 = exact"
+        default=0.0, description="error in rank, as a share of the values, that 99 % of samples keep to; 0 = exact"
+    )
+    sample: Count | None = Field(
+        default=None, description="rows that quantiles, histogram and top were taken from; None = all"
     )
     histogram: Histogram | None = None
     top: tuple[TopValue, ...] = ()
