@@ -1,4 +1,4 @@
-"""What a step is: a Transform computes columns row by row, a Learner learns one from statistics, a Join awaits its table.
+"""What a step is: a Transform computes columns from rows, a Learner learns one from statistics, a Join awaits a table.
 
 Every operator is a frozen value whose fields are the whole of it. It never changes; learning gives a new value of
 another type, so that "not fitted" cannot be written.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, Self
 
 import polars as pl
@@ -26,7 +27,7 @@ class Accepts(NamedTuple):
     words: str
 
 
-ANY = Accepts(lambda dtype: True, "any type")
+ANY = Accepts(lambda _: True, "any type")
 NUMERIC = Accepts(lambda dtype: dtype.is_numeric() or dtype == pl.Boolean, "a number or a boolean")
 TEMPORAL = Accepts(lambda dtype: dtype in (pl.Date, pl.Datetime), "a date or a datetime")
 CATEGORY = Accepts(
@@ -74,15 +75,20 @@ class Operator(BaseModel):
             if isinstance(value := getattr(self, name), Columns)
         }
         step = self.model_copy(update=expanded)
-        missing = [c for c in step.reads if c not in schema]
+        needed = dict.fromkeys([*step.reads, *(c for columns in expanded.values() for c in columns)])
+        missing = [c for c in needed if c not in schema]
         if missing:
+            here = [n for n in schema.names() if not n.startswith("__")]
+            near = list(dict.fromkeys(n for c in missing for n in get_close_matches(c, here, n=2)))
             raise PipelineError(
                 f"{type(self).__name__} reads {', '.join(map(repr, missing))}, which the rows do not have here",
-                hint=f"the columns here are {', '.join(n for n in schema.names() if not n.startswith('__'))}",
+                hint=f"did you mean {' or '.join(near)}?" if near else f"the columns here are {', '.join(here)}",
             )
         own = [c for c in step.writes if c.startswith("__")]
         if own:
-            raise PipelineError(f"{type(self).__name__} writes {own[0]!r}; names that begin with '__' are headrace's own")
+            raise PipelineError(
+                f"{type(self).__name__} writes {own[0]!r}; names that begin with '__' are headrace's own"
+            )
         for column in expanded.get("columns", ()):
             if not self.accepts.test(schema[column]):
                 raise PipelineError(
@@ -198,11 +204,17 @@ def named(template: str, columns: Columns) -> tuple[str, ...]:
 
 def describe(step: Operator) -> str:
     """A step in one line for messages and the plan: its name and its first columns."""
-    columns = [c for c in step.writes or step.reads]
+    columns = list(step.writes or step.reads)
     shown = ", ".join(columns[:3]) + (f", ... {len(columns)} columns" if len(columns) > 3 else "")
     return f"{type(step).__name__}({shown})"
 
 
 def to_plain(step: Operator, context: Any = None) -> dict[str, Any]:
-    """A step as `{"Name": {fields}}`, the form of YAML and of saved pipelines."""
-    return {type(step).__name__: step.model_dump(mode="json", exclude_defaults=True, context=context)}
+    """A step as `{"Name": {fields}}`, the form of YAML and of saved pipelines; `registry` reads it.
+
+    An operator that headrace does not ship goes by its import path, `package.module:Class`.
+    """
+    kind = type(step)
+    shipped = kind.__module__.startswith("headrace.")
+    name = kind.__name__ if shipped else f"{kind.__module__}:{kind.__qualname__}"
+    return {name: step.model_dump(mode="json", exclude_defaults=True, by_alias=True, context=context)}

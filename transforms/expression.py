@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from headrace.schemas.errors import PipelineError
+
+_RESULT: Final = "__result"
 
 
 class Expression:
@@ -34,8 +36,33 @@ class Expression:
             self.text = source
             self.expr = _parse_sql(source)
         else:
+            if source.meta.has_multiple_outputs() or source.meta.is_regex_projection():
+                raise PipelineError("the expression chooses columns by a selector", hint="name the columns one by one")
             self.text = _to_json(source)
             self.expr = source
+
+    def dtype(self, schema: pl.Schema) -> pl.DataType:
+        """The type that it gives on rows of this schema.
+
+        Raises
+        ------
+        PipelineError
+            A column that is not there, types that do not go together, or a result that depends on other rows (a mean,
+            a shift, a rank): it would depend on how the rows were cut into partitions.
+        """
+        rows = pl.LazyFrame(schema=schema)
+        try:
+            found = rows.select(self.expr.alias(_RESULT)).collect_schema()[_RESULT]
+            plan = rows.with_columns(self.expr.alias(_RESULT)).slice(1, 1).explain()
+        except pl.exceptions.PolarsError as problem:
+            raise PipelineError(f"{self.text!r} does not fit the rows here: {_first_line(problem)}") from None
+        # Polars moves a slice below an expression exactly where each result depends on its own row alone.
+        if not plan.lstrip().startswith("WITH_COLUMNS"):
+            raise PipelineError(
+                f"{self.text!r} looks at other rows than its own",
+                hint="use GroupStats, Lag or RollingStats, or an operator of your own",
+            )
+        return found
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -85,6 +112,10 @@ def _parse_sql(text: str) -> pl.Expr:
         return pl.sql_expr(text)
     except Exception as problem:  # Polars raises several kinds, all of which mean that the text is wrong
         raise PipelineError(f"SQL that does not parse: {text!r} ({problem})") from problem
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().split("\n", 1)[0]
 
 
 def _to_json(expr: pl.Expr) -> str:

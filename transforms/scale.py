@@ -9,6 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from headrace.engines.engine import Engine
+from headrace.transforms import moments
 from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated, in_unit_order, named
 from headrace.transforms.columns import Columns
 
@@ -27,9 +28,8 @@ class Standardize(Learner):
     -----
     Null stays null; NaN and infinities are left out of the statistics. A constant column gives 0. The standard
     deviation is that of the population (ddof 0), as in scikit-learn's StandardScaler. Moments are (count, mean, M2)
-    per unit, merged by the rule of Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for
-    computing sample variances", so that a mean of 1.6e9 beside a deviation of 1 comes out right. One pass; three
-    numbers per column and unit.
+    per unit, merged by Chan's rule (see `moments`), so that a mean of 1.6e9 beside a deviation of 1 comes out right.
+    One pass; three numbers per column and unit.
     """
 
     accepts: ClassVar[Accepts] = NUMERIC
@@ -47,35 +47,19 @@ class Standardize(Learner):
         return named(self.output, self.columns)
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        moments = []
-        for column in self.columns:
-            value = pl.col(column).cast(pl.Float64)
-            value = pl.when(value.is_finite()).then(value)
-            moments += [
-                value.count().cast(pl.Int64).alias(f"{column}:count"),
-                value.mean().alias(f"{column}:mean"),
-                (value.var(ddof=0) * value.count()).alias(f"{column}:m2"),
-            ]
-        return frame.select(moments)
+        return frame.select(e for column in self.columns for e in moments.measure(column))
 
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         return concatenated(tables)
 
     def learn(self, total: pl.DataFrame) -> Transform:
         ordered = in_unit_order(total)
-        means, deviations = [], []
-        for column in self.columns:
-            count, mean, m2 = 0, 0.0, 0.0
-            for n, unit_mean, unit_m2 in ordered.select(f"{column}:count", f"{column}:mean", f"{column}:m2").rows():
-                if n:
-                    delta = unit_mean - mean
-                    mean += delta * n / (count + n)
-                    m2 += unit_m2 + delta * delta * count * n / (count + n)
-                    count += n
-            means.append(mean)
-            deviations.append(math.sqrt(m2 / count) if count else 0.0)
+        found = [moments.total(ordered, column) for column in self.columns]
         return Standardized(
-            columns=self.columns, output=self.output, mean=tuple(means), deviation=tuple(deviations)
+            columns=self.columns,
+            output=self.output,
+            mean=tuple(m.mean for m in found),
+            deviation=tuple(math.sqrt(m.m2 / m.n) if m.n else 0.0 for m in found),
         )
 
 

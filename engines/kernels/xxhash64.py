@@ -39,11 +39,12 @@ def integer(column: pl.Expr, dtype: pl.DataType, seed: int) -> pl.Expr:
         value = pl.when(signed >= 0).then(signed).otherwise(signed - _INT64_MIN).cast(pl.UInt64) + pl.when(
             signed >= 0
         ).then(_u64(0)).otherwise(_u64(1 << 63))
-    h = _u64((seed + _P5 + 8) & _MASK) ^ (_rotate(value * _u64(_P2), 31) * _u64(_P1))
-    h = _rotate(h, 27) * _u64(_P1) + _u64(_P4)
-    h = (h ^ (h // _u64(1 << 33))) * _u64(_P2)
-    h = (h ^ (h // _u64(1 << 29))) * _u64(_P3)
-    return h ^ (h // _u64(1 << 32))
+    return _avalanche(_lane(_u64((seed + _P5 + 8) & _MASK), value))
+
+
+def pair(first: pl.Expr, second: pl.Expr, seed: int) -> pl.Expr:
+    """XXH64 of the sixteen little-endian bytes of two UInt64 expressions; null where one of them is."""
+    return _avalanche(_lane(_lane(_u64((seed + _P5 + 16) & _MASK), first), second))
 
 
 def stand_in(frame: pl.LazyFrame, column: str, output: str) -> pl.LazyFrame:
@@ -56,6 +57,18 @@ _INT64_MIN = -(1 << 63)
 
 def _u64(value: int) -> pl.Expr:
     return pl.lit(value, pl.UInt64)
+
+
+def _lane(h: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """One eight-byte step of the specification's tail."""
+    h = h ^ (_rotate(value * _u64(_P2), 31) * _u64(_P1))
+    return _rotate(h, 27) * _u64(_P1) + _u64(_P4)
+
+
+def _avalanche(h: pl.Expr) -> pl.Expr:
+    h = (h ^ (h // _u64(1 << 33))) * _u64(_P2)
+    h = (h ^ (h // _u64(1 << 29))) * _u64(_P3)
+    return h ^ (h // _u64(1 << 32))
 
 
 def _rotate(value: pl.Expr, bits: int) -> pl.Expr:

@@ -1,0 +1,166 @@
+"""Missing values: FillNull puts a value in their place, DropNull drops their rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self
+
+import polars as pl
+from pydantic import model_validator
+
+from headrace.engines.engine import Engine
+from headrace.schemas.errors import PipelineError
+from headrace.transforms import moments, quantiles
+from headrace.transforms.base import NUMERIC, Learner, Transform, concatenated, in_unit_order
+from headrace.transforms.columns import Columns
+from headrace.transforms.literal import Value, lit, literal
+
+
+class FillNull(Learner):
+    """Put a constant, or the mean or median of the training rows, in the place of null.
+
+    Parameters
+    ----------
+    columns
+        Columns of any type that has such a value; numbers or booleans for a statistic.
+    value
+        A constant that the column's type holds: a number, a boolean, a string, or a date or time as ISO 8601 text.
+        The output keeps the column's type.
+    statistic
+        `mean` or `median` instead of a constant. Floats keep their type; integers and booleans become Float64,
+        whatever the statistic turns out to be. A column without a finite value in the training rows is filled with 0.
+    mask
+        Also write `<column>_isnull` (UInt8), 1 where the input was null.
+
+    Raises
+    ------
+    PipelineError
+        A value that the column's type cannot hold, or a statistic of a column that is not a number.
+
+    Notes
+    -----
+    NaN is not null: it stays, and neither it nor infinities count in the statistics. The median is exact up to 2048
+    values a unit and within a rank of 1/4096 of the rows beyond (see `quantiles`). A constant costs no pass; the mean
+    keeps three numbers per column and unit, the median at most 2048 pairs.
+    """
+
+    by_unit: ClassVar[bool] = True
+
+    columns: Columns
+    value: Value | None = None
+    statistic: Literal["mean", "median"] | None = None
+    mask: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.value is None) == (self.statistic is None):
+            raise ValueError("expected one of `value` and `statistic`")
+        if isinstance(self.value, float) and not math.isfinite(self.value):
+            raise ValueError(f"expected a finite value, got {self.value}")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return _filled_and_masks(self.columns, self.mask)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        return self.columns.names if self.statistic else ()
+
+    def check(self, schema: pl.Schema) -> None:
+        for column in self.columns:
+            dtype = schema[column]
+            if self.value is None:
+                if not NUMERIC.test(dtype):
+                    raise PipelineError(
+                        f"FillNull({self.statistic}) takes {NUMERIC.words}, got {dtype} in column {column!r}",
+                        hint="give a `value` instead",
+                    )
+                continue
+            try:
+                literal(self.value, dtype)
+            except ValueError as problem:
+                raise PipelineError(f"FillNull cannot fill column {column!r} ({dtype}): {problem}") from None
+
+    def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        match self.statistic:
+            case "mean":
+                return frame.select(e for column in self.columns for e in moments.measure(column))
+            case "median":
+                return quantiles.summary(frame, self.columns)
+            case None:
+                return frame.select(pl.len().cast(pl.Int64).alias("rows"))
+
+    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        return concatenated(tables)
+
+    def learn(self, total: pl.DataFrame) -> Transform:
+        match self.statistic:
+            case "mean":
+                ordered = in_unit_order(total)
+                values: tuple[Value, ...] = tuple(moments.total(ordered, column).mean for column in self.columns)
+            case "median":
+                values = tuple(m[0] if (m := quantiles.cuts(total, i, 2)) else 0.0 for i in range(len(self.columns)))
+            case None:
+                assert self.value is not None
+                values = (self.value,) * len(self.columns)
+        return Filled(columns=self.columns, values=values, mask=self.mask, widen=self.statistic is not None)
+
+
+class Filled(Transform):
+    """Null becomes the column's value. With `widen`, integers and booleans become Float64 first."""
+
+    columns: Columns
+    values: tuple[Value, ...]
+    mask: bool = False
+    widen: bool = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return _filled_and_masks(self.columns, self.mask)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        schema = frame.collect_schema()
+        outputs = []
+        for column, value in zip(self.columns, self.values, strict=True):
+            dtype = schema[column]
+            filled = pl.col(column)
+            if self.widen and not dtype.is_float():
+                dtype = pl.Float64()
+                filled = filled.cast(dtype)
+            outputs.append(filled.fill_null(lit(value, dtype)))
+            if self.mask:
+                outputs.append(pl.col(column).is_null().cast(pl.UInt8).alias(_mask(column)))
+        return frame.with_columns(outputs)
+
+
+class DropNull(Transform):
+    """Drop the rows in which any of the columns is null; NaN is not null. Order and types stay."""
+
+    filters: ClassVar[bool] = True
+
+    columns: Columns
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.drop_nulls(list(self.columns))
+
+
+def _mask(column: str) -> str:
+    return f"{column}_isnull"
+
+
+def _filled_and_masks(columns: Columns, mask: bool) -> tuple[str, ...]:
+    return tuple(n for c in columns for n in ((c, _mask(c)) if mask else (c,)))

@@ -1,0 +1,56 @@
+"""Count, mean and sum of squared deviations, measured per unit and merged without losing digits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+
+class Moments(NamedTuple):
+    """The first two moments of a column's finite values.
+
+    Merged by the rule of Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing
+    sample variances", so that a mean of 1.6e9 beside a deviation of 1 comes out right.
+    """
+
+    n: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+
+    def merged(self, other: Moments) -> Moments:
+        """The moments of both sets of values; the order matters in the last digit."""
+        if not other.n:
+            return self
+        n = self.n + other.n
+        delta = other.mean - self.mean
+        return Moments(
+            n,
+            self.mean + delta * other.n / n,
+            self.m2 + other.m2 + delta * delta * self.n * other.n / n,
+        )
+
+
+def finite(column: str) -> pl.Expr:
+    """The column as Float64, with NaN and infinities as null."""
+    value = pl.col(column).cast(pl.Float64)
+    return pl.when(value.is_finite()).then(value)
+
+
+def measure(column: str) -> list[pl.Expr]:
+    """The moments of one column in one part of the data: `<column>:count`, `:mean` and `:m2`."""
+    value = finite(column)
+    return [
+        value.count().cast(pl.Int64).alias(f"{column}:count"),
+        value.mean().alias(f"{column}:mean"),
+        (value.var(ddof=0) * value.count()).alias(f"{column}:m2"),
+    ]
+
+
+def total(ordered: pl.DataFrame, column: str) -> Moments:
+    """The moments of one column over all parts, merged in the order of the rows of `ordered`."""
+    moments = Moments()
+    for n, mean, m2 in ordered.select(f"{column}:count", f"{column}:mean", f"{column}:m2").rows():
+        if n:
+            moments = moments.merged(Moments(n, mean, m2))
+    return moments
