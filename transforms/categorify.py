@@ -115,7 +115,7 @@ class Categorify(Learner):
         dtypes = {schema[c] for c in self.columns}
         if self.joint and len(dtypes) > 1:
             got = ", ".join(f"{c}: {schema[c]}" for c in self.columns)
-            raise PipelineError("columns of a joint vocabulary must be of one dtype", hint=f"cast them first; got {got}")
+            raise PipelineError("columns of a joint vocabulary must be of one dtype", hint=f"cast; got {got}")
         if self.vocabulary:
             given = pl.Series(self.vocabulary).dtype
             for column in self.columns:
@@ -215,7 +215,7 @@ class Categorified(Transform):
 
     @property
     def decode(self) -> pl.DataFrame:
-        """What each id of the vocabulary stands for: `id` (Int32) and the values; ids below `first_id` are not in it."""
+        """What ids from `first_id` on stand for: `id` (Int32), the values, and `count`."""
         table = self.vocabulary.frame
         names = dict(zip([f"value:{i}" for i in range(len(self.columns))], self.columns, strict=True))
         values = table.drop("value").rename(names) if self.combo else table
@@ -244,8 +244,10 @@ class Categorified(Transform):
             hashed = dtype if dtype == pl.String else frame.collect_schema()[column]
             found = engine.hash64(found, column, hashed, _HASH)
             missing = (pl.col(_HASH) % self.oov_buckets).cast(pl.Int32) + OOV_ID
-        ids = pl.when(pl.col(column).is_null()).then(pl.lit(NULL_ID, pl.Int32)).otherwise(
-            pl.coalesce(pl.col(_INDEX), missing)
+        ids = (
+            pl.when(pl.col(column).is_null())
+            .then(pl.lit(NULL_ID, pl.Int32))
+            .otherwise(pl.coalesce(pl.col(_INDEX), missing))
         )
         return found.with_columns(ids.alias(output)).drop(_INDEX, _HASH, _CAST, strict=False)
 

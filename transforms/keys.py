@@ -28,7 +28,9 @@ def combined(columns: tuple[str, ...], schema: pl.Schema) -> pl.Expr:
     return pl.concat_str(parts)
 
 
-def hash64(frame: pl.LazyFrame, columns: tuple[str, ...], schema: pl.Schema, output: str, engine: Engine) -> pl.LazyFrame:
+def hash64(
+    frame: pl.LazyFrame, columns: tuple[str, ...], schema: pl.Schema, output: str, engine: Engine
+) -> pl.LazyFrame:
     """`output` (UInt64): the XXH64 of one column, or of several in their order; a null counts as hash 0."""
     hashes = [f"{output}:{i}" for i in range(len(columns))]
     for column, hashed in zip(columns, hashes, strict=True):

@@ -45,7 +45,8 @@ def cpu(
     numbered = frame.with_row_index(_ORDER)
     keys = [pl.col(c) for c in by]
     values = sorted({o.column for o in outputs})
-    questions = numbered.select(*keys, pl.col(on).alias(_TIME), _ORDER, *(pl.lit(None, pl.Float64).alias(_value(v)) for v in values))
+    unknown = [pl.lit(None, pl.Float64).alias(_value(v)) for v in values]
+    questions = numbered.select(*keys, pl.col(on).alias(_TIME), _ORDER, *unknown)
     events = numbered.select(
         *keys,
         pl.col(known_at or on).alias(_TIME),

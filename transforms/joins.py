@@ -1,0 +1,315 @@
+"""LookupJoin and AsOfJoin: columns of another table of the source, by key or by key and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import polars as pl
+from pydantic import BeforeValidator, model_validator
+
+from headrace.engines.engine import Engine
+from headrace.engines.kernels.asof import Direction
+from headrace.schemas.errors import PipelineError
+from headrace.transforms.base import Join, Transform
+from headrace.transforms.columns import Columns
+from headrace.transforms.duration import Duration, format_duration
+from headrace.transforms.table import Table
+
+
+def _pairs(value: Any) -> Any:
+    match value:
+        case str():
+            return {value: value}
+        case list() | tuple():
+            return {name: name for name in value}
+        case _:
+            return value
+
+
+Keys = Annotated[dict[str, str], BeforeValidator(_pairs)]
+"""Key columns: a name, several, or `{column of the rows: column of the table}`."""
+
+
+class LookupJoin(Join):
+    """Add columns of a table that has one row per key.
+
+    Parameters
+    ----------
+    table
+        Name of a table of the source.
+    on
+        The key: a column, several, or `{column of the rows: column of the table}`.
+    columns
+        Which of the table's columns to bring; all but the key by default.
+    prefix, suffix
+        Put around the names of the columns that are brought.
+
+    Notes
+    -----
+    A row whose key is null or not in the table gets nulls. Rows keep their number and order: a table with several rows
+    of one key is refused. Keys are of one dtype in rows and table, or integers of any width. The table is held in
+    memory by each worker.
+    """
+
+    on: Keys
+    columns: Columns | None = None
+    prefix: str = ""
+    suffix: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> LookupJoin:
+        if not self.on:
+            raise ValueError("on must name at least one column")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(self.on)
+
+    def bind(self, tables: Mapping[str, Table]) -> LookupJoined:
+        frame = _table(self, tables)
+        brought = _brought(self, frame, tuple(self.on.values()), self.columns, self.prefix, self.suffix)
+        keys = list(self.on.values())
+        known = frame.drop_nulls(keys)
+        repeated = known.group_by(keys).len("rows").filter(pl.col("rows") > 1).sort("rows", *keys, descending=True)
+        if repeated.height:
+            example = ", ".join(f"{k} = {v!r}" for k, v in zip(keys, repeated.row(0)[:-1], strict=True))
+            raise PipelineError(
+                f"LookupJoin: table {self.table!r} has several rows for {repeated.height} of its keys "
+                f"({example} has {repeated['rows'][0]}); a row would become several",
+                hint="name more columns in `on`, or make the table unique before it is joined",
+            )
+        left = {right: left for left, right in self.on.items()}
+        bound = known.select(
+            *(pl.col(k).alias(left[k]) for k in keys), *(pl.col(c).alias(n) for c, n in brought.items())
+        )
+        return LookupJoined(table_name=self.table, on=tuple(self.on), table=Table(bound.rechunk()))
+
+
+class LookupJoined(Transform):
+    """A left join with a table whose key columns `on` are called as in the rows; all its other columns are added."""
+
+    table_name: str
+    on: tuple[str, ...]
+    table: Table
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.on
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(c for c in self.table.frame.columns if c not in self.on)
+
+    def check(self, schema: pl.Schema) -> None:
+        _check_fit("LookupJoin", self.table_name, schema, self.table.frame.schema, self.on, self.writes)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        schema = frame.collect_schema()
+        self.check(schema)
+        table = self.table.frame.lazy().cast({c: schema[c] for c in self.on}, strict=False).drop_nulls(self.on)
+        return frame.join(table, on=list(self.on), how="left", maintain_order="left")
+
+
+class AsOfJoin(Join):
+    """Add the last row of a table, per key, whose time lies before the row's.
+
+    Parameters
+    ----------
+    table
+        Name of a table of the source.
+    on
+        The row's time: a date or a datetime.
+    table_on
+        The table's time; called like `on` by default.
+    by
+        The key: a column, several, or `{column of the rows: column of the table}`; none matches on time alone.
+    columns
+        Which of the table's columns to bring; all but key and time by default.
+    lag
+        How long before the row's time a match must lie, at least: `"1h"`.
+    tolerance
+        How long before the row's time it may lie, at most: `"6h"`.
+    direction
+        `backward`; `forward` takes the first row from `lag` after the row's time on, and only with `allow_future`.
+    prefix, suffix
+        Put around the names of the columns that are brought.
+
+    Notes
+    -----
+    Of table rows of equal key and time the last one counts. Null keys and times match nothing. Rows keep their number
+    and order.
+    """
+
+    on: str
+    table_on: str = ""
+    by: Keys = {}
+    columns: Columns | None = None
+    lag: Duration = timedelta(0)
+    tolerance: Duration | None = None
+    direction: Direction = "backward"
+    allow_future: bool = False
+    prefix: str = ""
+    suffix: str = ""
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> AsOfJoin:
+        if self.direction == "forward" and not self.allow_future:
+            raise ValueError("direction='forward' looks into the future; write allow_future=true if that is meant")
+        if self.tolerance is not None and self.tolerance < self.lag:
+            raise ValueError(
+                f"tolerance ({format_duration(self.tolerance)}) is below lag ({format_duration(self.lag)}): "
+                "nothing could match"
+            )
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (*self.by, self.on)
+
+    def check(self, schema: pl.Schema) -> None:
+        if schema[self.on] not in (pl.Date, pl.Datetime):
+            raise PipelineError(f"AsOfJoin takes a date or a datetime as `on`, got {schema[self.on]} in {self.on!r}")
+
+    def bind(self, tables: Mapping[str, Table]) -> AsOfJoined:
+        frame = _table(self, tables)
+        time = self.table_on or self.on
+        keys = list(self.by.values())
+        brought = _brought(self, frame, (*keys, time), self.columns, self.prefix, self.suffix)
+        if frame.schema[time] not in (pl.Date, pl.Datetime):
+            raise PipelineError(
+                f"AsOfJoin takes a date or a datetime as the table's time, got {frame.schema[time]} "
+                f"in column {time!r} of table {self.table!r}"
+            )
+        left = {right: left for left, right in self.by.items()}
+        bound = (
+            frame.drop_nulls([*keys, time])
+            .sort(time, maintain_order=True)
+            .select(
+                *(pl.col(k).alias(left[k]) for k in keys),
+                pl.col(time).alias(_TABLE_TIME),
+                *(pl.col(c).alias(n) for c, n in brought.items()),
+            )
+        )
+        return AsOfJoined(
+            table_name=self.table,
+            on=self.on,
+            by=tuple(self.by),
+            lag=self.lag,
+            tolerance=self.tolerance,
+            direction=self.direction,
+            table=Table(bound.rechunk()),
+        )
+
+
+class AsOfJoined(Transform):
+    """An as-of join with a table whose keys `by` are called as in the rows; all its columns but the time are added."""
+
+    table_name: str
+    on: str
+    by: tuple[str, ...]
+    lag: Duration
+    tolerance: Duration | None
+    direction: Direction
+    table: Table
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (*self.by, self.on)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(c for c in self.table.frame.columns if c not in (*self.by, _TABLE_TIME))
+
+    def check(self, schema: pl.Schema) -> None:
+        table = self.table.frame.schema
+        _check_fit("AsOfJoin", self.table_name, schema, table, self.by, self.writes)
+        if _zone(schema[self.on]) != _zone(table[_TABLE_TIME]):
+            raise PipelineError(
+                f"AsOfJoin: {self.on!r} is {schema[self.on]}, the time of table {self.table_name!r} is "
+                f"{table[_TABLE_TIME]}; the time zones differ",
+                hint="bring both to one zone first",
+            )
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        schema = frame.collect_schema()
+        self.check(schema)
+        # As microseconds of UTC: one type for dates and datetimes of any unit. Nothing is rounded up into the past.
+        lag = self.lag if self.direction == "backward" else -self.lag
+        left = frame.with_columns((_moment(self.on, schema[self.on]) - pl.lit(lag)).alias(_ROW_TIME))
+        table = self.table.frame.lazy().cast({c: schema[c] for c in self.by}, strict=False)
+        table = table.with_columns(_moment(_TABLE_TIME, self.table.frame.schema[_TABLE_TIME]))
+        joined = engine.join_asof(
+            left,
+            table,
+            by=self.by,
+            left_on=_ROW_TIME,
+            right_on=_TABLE_TIME,
+            direction=self.direction,
+            tolerance=None if self.tolerance is None else self.tolerance - self.lag,
+        )
+        return joined.drop(_ROW_TIME)
+
+
+_TABLE_TIME: Final = "__table_time"
+_ROW_TIME: Final = "__row_time"
+
+
+def _table(step: LookupJoin | AsOfJoin, tables: Mapping[str, Table]) -> pl.DataFrame:
+    if step.table not in tables:
+        raise PipelineError(
+            f"{type(step).__name__}: the source has no table {step.table!r}",
+            hint=f"its tables are {', '.join(sorted(tables)) or 'none'}",
+        )
+    return tables[step.table].frame
+
+
+def _brought(
+    step: LookupJoin | AsOfJoin,
+    frame: pl.DataFrame,
+    keys: tuple[str, ...],
+    columns: Columns | None,
+    prefix: str,
+    suffix: str,
+) -> dict[str, str]:
+    """The table's columns to bring and their names among the rows."""
+    others = pl.Schema({n: d for n, d in frame.schema.items() if n not in keys})
+    names = others.names() if columns is None else columns.expand(others).names
+    missing = [c for c in (*keys, *names) if c not in frame.schema]
+    if missing:
+        raise PipelineError(
+            f"{type(step).__name__}: table {step.table!r} has no column {', '.join(map(repr, missing))}",
+            hint=f"its columns are {', '.join(frame.columns)}",
+        )
+    return {n: f"{prefix}{n}{suffix}" for n in names}
+
+
+def _check_fit(
+    kind: str, table: str, rows: pl.Schema, columns: pl.Schema, keys: tuple[str, ...], brought: tuple[str, ...]
+) -> None:
+    for key in keys:
+        left, right = rows[key], columns[key]
+        if left != right and not (left.is_integer() and right.is_integer()):
+            raise PipelineError(
+                f"{kind}: the key {key!r} is {left} in the rows and {right} in table {table!r}",
+                hint="cast one of them first",
+            )
+    clashes = [c for c in brought if c in rows]
+    if clashes:
+        raise PipelineError(
+            f"{kind}: table {table!r} brings {', '.join(map(repr, clashes))}, which the rows already have",
+            hint="give prefix or suffix, or name the columns to bring in `columns`",
+        )
+
+
+def _zone(dtype: pl.DataType) -> str | None:
+    return dtype.time_zone if isinstance(dtype, pl.Datetime) else None
+
+
+def _moment(column: str, dtype: pl.DataType) -> pl.Expr:
+    time = pl.col(column)
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        time = time.cast(pl.Datetime(dtype.time_unit))
+    return time.cast(pl.Datetime("us"))

@@ -1,0 +1,307 @@
+"""TargetEncode: the mean of the target per category, out of fold on the rows it was learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import AfterValidator, Field, model_validator
+
+from headrace.engines.engine import Engine
+from headrace.schemas.errors import PipelineError
+from headrace.schemas.names import SPLIT, TRAIN
+from headrace.transforms import exact
+from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform, named
+from headrace.transforms.columns import Columns
+from headrace.transforms.duration import parse_period
+from headrace.transforms.keys import hash64
+from headrace.transforms.table import Table
+
+FoldBy = Literal["key", "time"]
+
+
+def _period(text: str) -> str:
+    parse_period(text)
+    return text
+
+
+PeriodText = Annotated[str, AfterValidator(_period)]
+
+
+class TargetEncode(Learner):
+    """Add, for each category, the smoothed mean of the target over other training rows of that category.
+
+    Parameters
+    ----------
+    columns
+        Strings, integers, booleans or dates; one output per column, or one for all with `combo`.
+    target
+        A number or a boolean. Rows where it is null (or NaN or infinite) count for nothing.
+    fold_by
+        `key`: a training row's fold is the XXH64 of its `fold_on` columns modulo `folds`, and it is encoded from the
+        other folds. `time`: it is encoded from the training rows of strictly earlier periods of `every`.
+    fold_on
+        What names a row (or a group of rows that belong together) however the data is cut; for `time`, one date or
+        datetime.
+    folds
+        Number of folds; for `key`.
+    every
+        Length of a period, in the calendar of UTC: `"1mo"`, `"1q"`, `"1y"`, `"1w"`, `"1d"`, `"6h"`; for `time`.
+    smoothing
+        m of the m-estimate `(sum + m * prior) / (count + m)`: how many rows the prior is worth.
+    prior
+        The value where no rows count at all. Must be given for `time`, whose first period has nothing before it; null
+        otherwise, unless given.
+    combo
+        Encode the combination of the columns; `output` must then be one new name.
+    output
+        Name of the result (Float32); `{column}` stands for the input's.
+
+    Notes
+    -----
+    The prior of a row is the mean over all the rows that it is encoded from, whatever their category. It stands alone
+    for null and for categories that those rows do not have. Rows with a column `__split` other than 0, and frames
+    without it, get the statistic of all training rows. Sums are exact, so no order or partition shows. One pass; a row
+    per category and fold (or period) in memory. Source: Micci-Barreca (2001), "A preprocessing scheme for
+    high-cardinality categorical attributes".
+    """
+
+    accepts: ClassVar[Accepts] = CATEGORY
+
+    columns: Columns
+    target: str
+    fold_on: Columns
+    fold_by: FoldBy = "key"
+    folds: int = Field(5, ge=2, le=1000)
+    every: PeriodText = "1mo"
+    smoothing: float = Field(10.0, ge=0.0, allow_inf_nan=False)
+    prior: float | None = Field(None, allow_inf_nan=False)
+    combo: bool = False
+    output: str = "{column}_target"
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> TargetEncode:
+        if self.fold_by == "time" and self.prior is None:
+            raise ValueError("fold_by='time' needs prior=...: nothing is known before the first period")
+        if self.fold_by == "time" and not self.fold_on.selector and len(self.fold_on) != 1:
+            raise ValueError(f"fold_by='time' takes one column in fold_on, got {len(self.fold_on)}")
+        if not self.fold_on.selector and not len(self.fold_on):
+            raise ValueError("fold_on must name at least one column")
+        if self.combo and "{column}" in self.output:
+            raise ValueError("combo gives one column; name it with output='...'")
+        if not self.combo and "{column}" not in self.output and (self.columns.selector or len(self.columns) > 1):
+            raise ValueError(f"several columns cannot all be called {self.output!r}; write '{{column}}' in output")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.columns, *self.fold_on, self.target]))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.output,) if self.combo else named(self.output, self.columns)
+
+    def check(self, schema: pl.Schema) -> None:
+        target = schema[self.target]
+        if not (target.is_integer() or target.is_float() or target == pl.Boolean):
+            raise PipelineError(f"TargetEncode takes a number or a boolean as target, got {target} in {self.target!r}")
+        if self.target in self.columns.names:
+            raise PipelineError(f"TargetEncode: {self.target!r} is the target and cannot be encoded by itself")
+        for column in self.fold_on:
+            dtype = schema[column]
+            if self.fold_by == "time" and dtype not in (pl.Date, pl.Datetime):
+                raise PipelineError(f"fold_by='time' takes a date or a datetime, got {dtype} in column {column!r}")
+            if self.fold_by == "key" and not (CATEGORY.test(dtype) or dtype == pl.Datetime):
+                raise PipelineError(f"fold_on takes {CATEGORY.words} or a datetime, got {dtype} in column {column!r}")
+
+    def parts(self) -> tuple[Operator, ...]:
+        if self.combo or len(self.columns) == 1:
+            return (self,)
+        return tuple(
+            self.model_copy(update={"columns": Columns(names=(column,)), "output": output})
+            for column, output in zip(self.columns, self.writes, strict=True)
+        )
+
+    def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """Columns `key:<i>`, `fold` (Int64), `count` (Int64) and the digits of the sum, a row per key and fold.
+
+        Rows with a null key or target are there too: the prior counts the former, and both say which folds exist.
+        """
+        self._one_statistic()
+        schema = frame.collect_schema()
+        dtype = schema[self.target]
+        value = exact.finite(pl.col(self.target), dtype)
+        digits = exact.sum_digits(pl.col(self.target), dtype)
+        form = exact.form(dtype)
+        folded = _fold(frame, self.fold_by, self.fold_on.names, self.folds, self.every, schema, engine)
+        return (
+            folded.select(
+                *(pl.col(c).alias(k) for k, c in zip(self._keys, self.columns, strict=True)),
+                pl.col(_FOLD).alias("fold"),
+                value.is_not_null().cast(pl.Int64).alias("count"),
+                *(d.fill_null(0).alias(n) for n, d in zip(form.names("sum"), digits, strict=True)),
+            )
+            .group_by(*self._keys, "fold")
+            .agg(pl.col("count", *form.names("sum")).sum())
+        )
+
+    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        both = pl.concat(tables, how="vertical")
+        names = [n for n in both.collect_schema().names() if n not in (*self._keys, "fold")]
+        return both.group_by(*self._keys, "fold").agg(pl.col(names).sum())
+
+    def learn(self, total: pl.DataFrame) -> Transform:
+        self._one_statistic()
+        empty = {**dict.fromkeys(self._keys, pl.String), "fold": pl.Int64, "count": pl.Int64}
+        if not total.columns:
+            total = pl.DataFrame(schema={**empty, **dict.fromkeys(exact.INTEGER.names("sum"), pl.Int64)})
+        sums = [n for n in total.columns if n.startswith("sum:")]
+        form = exact.FLOAT if len(sums) == exact.FLOAT.limbs else exact.INTEGER
+        numbers = ["count", *sums]
+        keys = list(self._keys)
+
+        per_fold = total.group_by("fold").agg(pl.col(numbers).sum()).sort("fold")
+        everything = total.select(pl.col(numbers).sum())
+        prior_all = _means(everything, form, self.prior, 0.0, None)
+        others = _others(per_fold, everything, [], numbers, self.fold_by)
+        priors = per_fold.select("fold").with_columns(_means(others, form, self.prior, 0.0, None).alias("prior"))
+
+        known = total.drop_nulls(keys).sort([*keys, "fold"])
+        per_key = known.group_by(keys, maintain_order=True).agg(pl.col(numbers).sum())
+        full = per_key.filter(pl.col("count") > 0)
+        encoded_full = _means(full, form, self.prior, self.smoothing, np.full(full.height, _none_as_nan(prior_all[0])))
+
+        rows = _others(known, per_key, keys, numbers, self.fold_by)
+        prior = known.select("fold").join(priors, on="fold", how="left", maintain_order="left")["prior"]
+        encoded = _means(rows, form, self.prior, self.smoothing, prior.cast(pl.Float64).fill_null(np.nan).to_numpy())
+        return TargetEncoded(
+            columns=self.columns,
+            output=self.writes[0],
+            fold_by=self.fold_by,
+            fold_on=self.fold_on,
+            folds=self.folds,
+            every=self.every,
+            prior=prior_all[0],
+            start=self.prior,
+            encodings=Table(full.select(*keys, encoded_full.alias("value").cast(pl.Float32))),
+            fold_encodings=Table(known.select(*keys, "fold", encoded.alias("value").cast(pl.Float32))),
+            fold_priors=Table(priors.cast({"prior": pl.Float32})),
+        )
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return tuple(f"key:{i}" for i in range(len(self.columns)))
+
+    def _one_statistic(self) -> None:
+        if len(self.parts()) > 1:
+            raise PipelineError(f"TargetEncode of {len(self.columns)} columns learns a table each: use its parts()")
+
+
+class TargetEncoded(Transform):
+    """The encodings of TargetEncode: out of fold where `__split` is 0, those of all training rows elsewhere.
+
+    `fold_on` is read only where the frame has the column `__split`.
+    """
+
+    columns: Columns
+    output: str
+    fold_by: FoldBy
+    fold_on: Columns
+    folds: int
+    every: str
+    prior: float | None
+    start: float | None
+    encodings: Table
+    fold_encodings: Table
+    fold_priors: Table
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.columns, *self.fold_on]))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.output,)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        schema = frame.collect_schema()
+        on = list(self.columns)
+        names = dict(zip([f"key:{i}" for i in range(len(on))], on, strict=True))
+        keys = {c: schema[c] for c in on}
+        full = self.encodings.frame.lazy().rename({**names, "value": _FULL}).cast(keys, strict=False)
+        frame = frame.join(full, on=on, how="left", maintain_order="left")
+        serving = pl.col(_FULL).fill_null(pl.lit(self.prior, pl.Float32))
+        if SPLIT not in schema:
+            return frame.with_columns(serving.alias(self.output)).drop(_FULL)
+        frame = _fold(frame, self.fold_by, self.fold_on.names, self.folds, self.every, schema, engine)
+        folds = (
+            self.fold_encodings.frame.lazy().rename({**names, "fold": _FOLD, "value": _OTHER}).cast(keys, strict=False)
+        )
+        priors = self.fold_priors.frame.lazy().rename({"fold": _FOLD, "prior": _PRIOR})
+        frame = frame.join(folds, on=[*on, _FOLD], how="left", maintain_order="left")
+        frame = frame.join(priors, on=_FOLD, how="left", maintain_order="left")
+        training = pl.coalesce(_OTHER, _PRIOR).fill_null(pl.lit(self.start, pl.Float32))
+        value = pl.when(pl.col(SPLIT) == TRAIN).then(training).otherwise(serving)
+        return frame.with_columns(value.alias(self.output)).drop(_FULL, _FOLD, _OTHER, _PRIOR)
+
+
+_FOLD: Final = "__target_fold"
+_FULL: Final = "__target_full"
+_OTHER: Final = "__target_other"
+_PRIOR: Final = "__target_prior"
+
+
+def _fold(
+    frame: pl.LazyFrame,
+    by: FoldBy,
+    on: tuple[str, ...],
+    folds: int,
+    every: str,
+    schema: pl.Schema,
+    engine: Engine,
+) -> pl.LazyFrame:
+    """Add the number of the row's fold or period; a null time is in a period before all others."""
+    if by == "time":
+        period = parse_period(every).index(on[0], schema[on[0]]).cast(pl.Int64).fill_null(_NEVER)
+        return frame.with_columns(period.alias(_FOLD))
+    hashed = hash64(frame, on, schema, _FOLD, engine)
+    return hashed.with_columns((pl.col(_FOLD) % folds).cast(pl.Int64))
+
+
+_NEVER: Final = -(1 << 62)
+
+
+def _others(rows: pl.DataFrame, totals: pl.DataFrame, keys: list[str], numbers: list[str], by: FoldBy) -> pl.DataFrame:
+    """What each row of a fold is encoded from: the sums of the other folds, or those of the periods before.
+
+    `rows` are sorted by fold within each key. Rows without a time are encoded from nothing, and count for nothing
+    before anything either: nobody knows that they were earlier.
+    """
+    if by == "time":
+        dated = [pl.when(pl.col("fold") != _NEVER).then(pl.col(n)).otherwise(0).alias(n) for n in numbers]
+        before = [(pl.col(n).cum_sum() - pl.col(n)) for n in numbers]
+        return rows.with_columns(dated).select(e.over(keys) if keys else e for e in before)
+    if not keys:
+        return rows.select((pl.lit(totals[n].item(), pl.Int64) - pl.col(n)).alias(n) for n in numbers)
+    joined = rows.join(totals, on=keys, how="left", maintain_order="left", suffix=":all")
+    return joined.select((pl.col(f"{n}:all") - pl.col(n)).alias(n) for n in numbers)
+
+
+def _means(rows: pl.DataFrame, form: exact.Fixed, start: float | None, smoothing: float, prior: Any) -> pl.Series:
+    """`(sum + m * prior) / (count + m)` per row; the prior where nothing counts, `start` where there is none."""
+    counts = rows["count"].to_numpy().astype(np.float64)
+    sums = form.floats([rows[n].to_numpy() for n in form.names("sum")])
+    fallback = np.full(len(counts), _none_as_nan(start)) if prior is None else prior
+    weight = 0.0 if prior is None else smoothing
+    divisor = counts + weight
+    known = (counts > 0) & (divisor > 0)
+    with np.errstate(invalid="ignore"):
+        weighted = sums + (weight * fallback if weight else 0.0)
+    means = np.divide(weighted, divisor, out=fallback.copy(), where=known)
+    return pl.Series(means, dtype=pl.Float64, nan_to_null=True)
+
+
+def _none_as_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,201 @@
+"""Lag and RollingStats: what was known of earlier rows of the same entity."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from headrace.engines.engine import Engine
+from headrace.engines.kernels.rolling import Output, Statistic
+from headrace.schemas.errors import PipelineError
+from headrace.transforms.base import CATEGORY, NUMERIC, Accepts, Window, named
+from headrace.transforms.columns import Columns
+from headrace.transforms.duration import Duration, format_duration
+
+
+class Lag(Window):
+    """Add the value of the n-th row before this one of the same entity.
+
+    Parameters
+    ----------
+    columns
+        Of any dtype, which the output keeps.
+    by
+        The columns that make an entity: strings, integers, booleans or dates.
+    order
+        What the rows of an entity are ordered by: a number, a date or a datetime. Equal ones stand in source order.
+    n
+        How many rows back.
+    known_at
+        When a row's values became known, of the dtype of `order`. A value counts only if that was strictly before
+        this row's `order`; a null means that it never became known.
+    output
+        Name of the result; `{column}` stands for the input's, `{n}` for n.
+
+    Notes
+    -----
+    Null where there is no such row. Rows with a null entity or order get null, and are not counted by others.
+    """
+
+    columns: Columns
+    by: Columns
+    order: str
+    n: int = Field(1, ge=1)
+    known_at: str | None = None
+    output: str = "{column}_lag{n}"
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Lag:
+        if "{column}" not in self.output and (self.columns.selector or len(self.columns) > 1):
+            raise ValueError(f"several columns cannot all be called {self.output!r}; write '{{column}}' in output")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        known_at = [self.known_at] if self.known_at else []
+        return tuple(dict.fromkeys([*self.columns, *self.by, self.order, *known_at]))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output.replace("{n}", str(self.n)), self.columns)
+
+    @property
+    def entity(self) -> tuple[str, ...]:
+        return self.by.names
+
+    def check(self, schema: pl.Schema) -> None:
+        _check_entity(self, self.by, schema)
+        if not (schema[self.order].is_numeric() or schema[self.order].is_temporal()):
+            raise PipelineError(f"Lag orders by a number or a time, got {schema[self.order]} in column {self.order!r}")
+        _check_known_at(self, self.order, self.known_at, schema)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        placed = pl.all_horizontal(pl.col(c).is_not_null() for c in (*self.by, self.order))
+        numbered = frame.with_row_index(_INDEX).with_columns(placed.alias(_PLACED))
+        counts = pl.col(_PLACED)
+        if self.known_at:
+            counts = counts & (self._before(self.known_at) < pl.col(self.order))
+        return numbered.with_columns(
+            pl.when(counts).then(self._before(column)).alias(output)
+            for column, output in zip(self.columns, self.writes, strict=True)
+        ).drop(_INDEX, _PLACED)
+
+    def _before(self, column: str) -> pl.Expr:
+        return pl.col(column).shift(self.n).over(*self.by, _PLACED, order_by=[self.order, _INDEX])
+
+
+class RollingStats(Window):
+    """Add statistics of the values of the same entity that became known within a time before each row.
+
+    Parameters
+    ----------
+    columns
+        Numbers or booleans.
+    by
+        The columns that make an entity: strings, integers, booleans or dates.
+    order
+        The row's time: a date or a datetime.
+    window
+        How far back: `"7d"`. A row at time t sees what became known in [t - window, t), never its own values.
+    statistics
+        `count` (Int64), `sum`, `mean`, `std` (of the sample), `min`, `max` (Float64) of the values that are not null.
+    known_at
+        When a row's values became known, of the dtype of `order`; the row's own time by default.
+    output
+        Names of the results; `{column}`, `{statistic}` and `{window}` are filled in.
+
+    Notes
+    -----
+    Where nothing is in the window, `count` and `sum` are 0 and all else is null. A null entity or time gives null.
+    """
+
+    accepts: ClassVar[Accepts] = NUMERIC
+
+    columns: Columns
+    by: Columns
+    order: str
+    window: Duration
+    statistics: tuple[Statistic, ...] = Field(("mean",), min_length=1)
+    known_at: str | None = None
+    output: str = "{column}_{statistic}_{window}"
+
+    @field_validator("statistics", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> RollingStats:
+        if not self.window:
+            raise ValueError("window must be longer than 0")
+        if len(set(self.statistics)) != len(self.statistics):
+            raise ValueError(f"statistics named twice: {', '.join(self.statistics)}")
+        if len(self.statistics) > 1 and "{statistic}" not in self.output:
+            raise ValueError("several statistics need '{statistic}' in output")
+        if (self.columns.selector or len(self.columns) > 1) and "{column}" not in self.output:
+            raise ValueError("several columns need '{column}' in output")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        known_at = [self.known_at] if self.known_at else []
+        return tuple(dict.fromkeys([*self.columns, *self.by, self.order, *known_at]))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return tuple(o.name for o in self._outputs)
+
+    @property
+    def entity(self) -> tuple[str, ...]:
+        return self.by.names
+
+    @property
+    def _outputs(self) -> tuple[Output, ...]:
+        output = self.output.replace("{window}", format_duration(self.window))
+        return tuple(
+            Output(output.replace("{column}", c).replace("{statistic}", s), c, s)
+            for c in self.columns
+            for s in self.statistics
+        )
+
+    def check(self, schema: pl.Schema) -> None:
+        _check_entity(self, self.by, schema)
+        if schema[self.order] not in (pl.Date, pl.Datetime):
+            raise PipelineError(
+                f"RollingStats takes a date or a datetime as `order`, got {schema[self.order]} in {self.order!r}"
+            )
+        _check_known_at(self, self.order, self.known_at, schema)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return engine.rolling(
+            frame,
+            by=self.by.names,
+            on=self.order,
+            known_at=self.known_at,
+            length=self.window,
+            outputs=self._outputs,
+        )
+
+
+_INDEX: Final = "__lag_index"
+_PLACED: Final = "__lag_placed"
+
+
+def _check_entity(step: Window, by: Columns, schema: pl.Schema) -> None:
+    if not len(by):
+        raise PipelineError(f"{type(step).__name__}: `by` must name at least one column")
+    for column in by:
+        if not CATEGORY.test(schema[column]):
+            raise PipelineError(
+                f"{type(step).__name__}: `by` takes {CATEGORY.words}, got {schema[column]} in column {column!r}"
+            )
+
+
+def _check_known_at(step: Window, order: str, known_at: str | None, schema: pl.Schema) -> None:
+    if known_at and schema[known_at] != schema[order]:
+        raise PipelineError(
+            f"{type(step).__name__}: known_at and order must be of one dtype, got {schema[known_at]} in {known_at!r} "
+            f"and {schema[order]} in {order!r}"
+        )
