@@ -86,15 +86,27 @@ def measure(command: Sequence[str], *, log: Path | None = None, env: Mapping[str
 
 
 def in_turn(
-    sides: Mapping[str, Callable[[int], Measurement]], rounds: int, report: Callable[[str, int, Measurement], None]
-) -> dict[str, list[Measurement]]:
-    """Measure every side once a round, in their order, so that a change in the machine's load meets all of them."""
+    sides: Mapping[str, Callable[[], Measurement]],
+    rounds: int,
+    report: Callable[[str, int, Measurement], None] = lambda *_: None,
+) -> tuple[dict[str, list[Measurement]], dict[str, str]]:
+    """Measure every side once a round, in their order, so that a change in the machine's load meets all of them.
+
+    Gives the measurements by side, and why sides failed; a side that fails once is dropped, measurements and all.
+    """
     results: dict[str, list[Measurement]] = {name: [] for name in sides}
+    failures: dict[str, str] = {}
     for number in range(rounds):
         for name, run in sides.items():
-            results[name].append(run(number))
+            if name in failures:
+                continue
+            try:
+                results[name].append(run())
+            except CommandFailed as error:
+                failures[name] = str(error)
+                continue
             report(name, number, results[name][-1])
-    return results
+    return {name: runs for name, runs in results.items() if name not in failures}, failures
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:

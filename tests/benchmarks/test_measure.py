@@ -43,13 +43,19 @@ def test_a_command_that_does_not_exist_is_an_error() -> None:
         measure(["/no/such/program"])
 
 
-def test_sides_take_turns() -> None:
+def test_sides_take_turns_and_one_that_fails_is_dropped() -> None:
     order: list[str] = []
 
     def side(name: str) -> Measurement:
         order.append(name)
+        if name == "b" and order.count("b") == 2:
+            raise CommandFailed("b broke")
         return Measurement(1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0)
 
-    results = in_turn({"a": lambda _: side("a"), "b": lambda _: side("b")}, 2, lambda *_: None)
-    assert order == ["a", "b", "a", "b"]
-    assert {name: len(runs) for name, runs in results.items()} == {"a": 2, "b": 2}
+    seen: list[tuple[str, int]] = []
+    both = {"a": lambda: side("a"), "b": lambda: side("b")}
+    results, failures = in_turn(both, 3, lambda name, number, _: seen.append((name, number)))
+    assert order == ["a", "b", "a", "b", "a"]
+    assert seen == [("a", 0), ("b", 0), ("a", 1), ("a", 2)]
+    assert {name: len(runs) for name, runs in results.items()} == {"a": 3}
+    assert failures == {"b": "b broke"}

@@ -1,0 +1,39 @@
+"""The ctr job as a headrace pipeline, everything on: contract, shuffle, statistics, checksums, publishing.
+
+    headrace run benchmarks/ctr_pipeline.py:pipeline --set source=FOLDER --catalog CATALOG
+
+All rows are in one split, so that statistics are learned on all of them, as the scripts do.
+"""
+
+from __future__ import annotations
+
+from benchmarks.ctr import CATEGORIES, INTEGERS, LABEL
+from headrace.pipelines.model import Pipeline
+from headrace.schemas.contract import Column, Contract
+
+contract = Contract(
+    name="ctr",
+    columns=(
+        Column(name=LABEL, dtype="Int64", required=True, allowed=(0, 1), role="target"),
+        *(Column(name=name, dtype="Int64", minimum=-2) for name in INTEGERS),
+        *(Column(name=name, dtype="String", pattern="^[0-9a-f]{8}$") for name in CATEGORIES),
+    ),
+)
+
+pipeline = Pipeline.model_validate(
+    {
+        "name": "ctr",
+        "description": "Criteo's shape: standardized logarithms of 13 counts, ids of 26 categories.",
+        "source": {"path": "*.parquet"},
+        "contract": contract,
+        "steps": [
+            {"FillNull": {"columns": INTEGERS, "value": 0}},
+            {"Clip": {"columns": INTEGERS, "lower": 0}},
+            {"Log1p": {"columns": INTEGERS}},
+            {"Standardize": {"columns": INTEGERS}},
+            {"Categorify": {"columns": CATEGORIES, "min_count": 2}},
+        ],
+        "target": LABEL,
+        "split": {"by": "fraction", "fractions": {"train": 1.0}},
+    }
+)
