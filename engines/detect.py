@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from importlib import util
 from typing import Literal, NamedTuple
 
@@ -12,7 +13,8 @@ from headrace.schemas.errors import CapabilityError
 EngineChoice = Literal["auto", "cpu", "gpu"]
 
 
-class Gpu(NamedTuple):
+@dataclass(frozen=True)
+class Gpu:
     """One GPU as NVML sees it."""
 
     index: int

@@ -48,9 +48,7 @@ class TranslationEngine:
         self.kernels.append("lookup")
         return lookup.stand_in(frame, column, output)
 
-    def hash64(
-        self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
-    ) -> pl.LazyFrame:
+    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
         if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
             return xxhash64.cpu(frame, column, dtype, seed, output)
         self.kernels.append("hash64")
@@ -109,7 +107,7 @@ def untranslatable(frame: pl.LazyFrame) -> list[str]:
     require()
     from cudf_polars.dsl.translate import Translator
 
-    translator = Translator(frame._ldf.visit(), pl.GPUEngine(executor="in-memory"))  # type: ignore[attr-defined]
+    translator = Translator(frame._ldf.visit(), pl.GPUEngine(executor="in-memory"))
     translator.translate_ir()
     return [str(error) for error in translator.errors]
 

@@ -72,7 +72,7 @@ class Period(NamedTuple):
     months: int
     microseconds: int
 
-    def index(self, column: str, dtype: pl.DataType) -> pl.Expr:
+    def number(self, column: str, dtype: pl.DataType) -> pl.Expr:
         """The number of the period (Int64) that a Date or Datetime falls in; later periods have greater numbers.
 
         The calendar is that of UTC for columns with a zone. Weeks begin on Monday, other runs at 1970-01-01. Null

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import polars as pl
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from headrace.engines.engine import Engine
 from headrace.engines.kernels.asof import Direction
@@ -145,7 +145,7 @@ class AsOfJoin(Join):
 
     on: str
     table_on: str = ""
-    by: Keys = {}
+    by: Keys = Field(default_factory=dict)
     columns: Columns | None = None
     lag: Duration = timedelta(0)
     tolerance: Duration | None = None

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from headrace.engines.engine import Engine
-
-_PRIME: Final = 0x9E3779B185EBCA87
-
-
-def complete(columns: tuple[str, ...]) -> pl.Expr:
-    """Whether no key of the row is null."""
-    return pl.all_horizontal(pl.col(c).is_not_null() for c in columns)
+from headrace.engines.kernels import xxhash64
 
 
 def combined(columns: tuple[str, ...], schema: pl.Schema) -> pl.Expr:
@@ -31,14 +23,14 @@ def combined(columns: tuple[str, ...], schema: pl.Schema) -> pl.Expr:
 def hash64(
     frame: pl.LazyFrame, columns: tuple[str, ...], schema: pl.Schema, output: str, engine: Engine
 ) -> pl.LazyFrame:
-    """`output` (UInt64): the XXH64 of one column, or of several in their order; a null counts as hash 0."""
+    """`output` (UInt64): the XXH64 of one column, or that of several, hash by hash in order; a null hashes to 0."""
     hashes = [f"{output}:{i}" for i in range(len(columns))]
     for column, hashed in zip(columns, hashes, strict=True):
         frame = engine.hash64(frame, column, schema[column], hashed)
-    total = pl.col(hashes[0]).fill_null(0)
+    frame = frame.with_columns(pl.col(hashes[0]).fill_null(0).alias(output))
     for hashed in hashes[1:]:
-        total = (total * pl.lit(_PRIME, pl.UInt64)) ^ pl.col(hashed).fill_null(0)
-    return frame.with_columns(total.alias(output)).drop(hashes)
+        frame = frame.with_columns(xxhash64.pair(pl.col(output), pl.col(hashed).fill_null(0), 0).alias(output))
+    return frame.drop(hashes)
 
 
 def _text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:

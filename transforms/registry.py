@@ -13,13 +13,18 @@ from pydantic import ValidationError
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Operator
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
+from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts
+from headrace.transforms.groups import GroupStats, GroupStatsAdded
 from headrace.transforms.hashing import HashBucket, HashCross
+from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
 from headrace.transforms.missing import DropNull, Filled, FillNull
 from headrace.transforms.numeric import Clip, Log1p
 from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
 from headrace.transforms.shape import Cast, Derive, Drop, Rename
+from headrace.transforms.target import TargetEncode, TargetEncoded
+from headrace.transforms.windows import Lag, RollingStats
 
 _SHIPPED: Final[tuple[type[Operator], ...]] = (
     # rows and columns
@@ -42,13 +47,25 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     # categories
     HashBucket,
     HashCross,
+    Categorify,
+    TargetEncode,
     # other tables, other rows
+    GroupStats,
+    LookupJoin,
+    AsOfJoin,
+    Lag,
+    RollingStats,
 )
 
 _FITTED: Final[tuple[type[Operator], ...]] = (
+    AsOfJoined,
+    Categorified,
     Filled,
+    GroupStatsAdded,
+    LookupJoined,
     QuantileBucketized,
     Standardized,
+    TargetEncoded,
 )
 
 OPERATORS: Final[Mapping[str, type[Operator]]] = MappingProxyType({kind.__name__: kind for kind in _SHIPPED})

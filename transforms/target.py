@@ -264,7 +264,7 @@ def _fold(
 ) -> pl.LazyFrame:
     """Add the number of the row's fold or period; a null time is in a period before all others."""
     if by == "time":
-        period = parse_period(every).index(on[0], schema[on[0]]).cast(pl.Int64).fill_null(_NEVER)
+        period = parse_period(every).number(on[0], schema[on[0]]).cast(pl.Int64).fill_null(_NEVER)
         return frame.with_columns(period.alias(_FOLD))
     hashed = hash64(frame, on, schema, _FOLD, engine)
     return hashed.with_columns((pl.col(_FOLD) % folds).cast(pl.Int64))
