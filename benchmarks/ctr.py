@@ -93,7 +93,8 @@ def zipf(uniform: NDArray[np.float64], cardinality: int) -> NDArray[np.uint32]:
     power = 1 - EXPONENT
     top = (cardinality + 1.0) ** power
     rank = np.floor((1 + uniform * (top - 1)) ** (1 / power)) - 1
-    return np.minimum(rank, cardinality - 1).astype(np.uint32)
+    ranks: NDArray[np.uint32] = np.minimum(rank, cardinality - 1).astype(np.uint32)
+    return ranks
 
 
 def mix(words: NDArray[np.uint32]) -> NDArray[np.uint32]:

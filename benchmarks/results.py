@@ -66,7 +66,8 @@ def table(machine: Mapping[str, object], cases: Sequence[Case], reference: str) 
             "",
             f"## {case.rows:,} rows, {case.input_mb:,.0f} MB",
             "",
-            f"| side | seconds | x {reference} | CPU s | peak MB | peak MB, all processes | read MB | load | same result |",
+            f"| side | seconds | x {reference} | CPU s | peak MB | peak MB, all processes "
+            "| read MB | load | same result |",
             "|---|--:|--:|--:|--:|--:|--:|--:|---|",
         ]
         base = _medians(case.runs[reference])["wall_s"] if case.runs.get(reference) else None

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package of their own
 from sklearn.preprocessing import StandardScaler
 
 FIRST_ID = 2

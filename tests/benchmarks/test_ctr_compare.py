@@ -13,6 +13,7 @@ from benchmarks.results import Case
 _RUN = Measurement(2.0, 3.0, 0.5, 100.0, 120.0, 7.0, 0.1)
 
 
+@pytest.mark.slow
 def test_sides_are_measured_and_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ def _run(peer: str, source: Path, target: Path) -> pl.DataFrame:
     return pl.read_parquet(target / "*.parquet")
 
 
-@pytest.mark.parametrize("peer", ["polars", "pandas"])
+@pytest.mark.parametrize("peer", ["polars", pytest.param("pandas", marks=pytest.mark.slow)])
 def test_the_features_are_those_of_the_job(peer: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     pl.DataFrame(
