@@ -90,7 +90,7 @@ def _scalars(frame: pl.DataFrame) -> dict[str, dict[str, Any]]:
         column = pl.col(name)
         wanted.append(column.null_count().alias(f"{index}.nulls"))
         if dtype.is_numeric():
-            exact = column.cast(pl.Float64)
+            exact = column.cast(pl.Float64) if dtype == pl.Float32 else column  # Float32 would be rounded
             wanted += [exact.mean().alias(f"{index}.mean"), exact.var(ddof=0).alias(f"{index}.var")]
         if dtype.is_numeric() or dtype == pl.String:
             wanted += [column.min().alias(f"{index}.min"), column.max().alias(f"{index}.max")]
@@ -147,7 +147,8 @@ def _counts(frame: pl.DataFrame, sample: pl.DataFrame, columns: list[ColumnParti
         for name, count in distinct.items()
         if name not in values
     }
-    hashes = _smallest_hashes(frame, limits)
+    special = {c.name for c in columns if c.finite < c.rows}
+    hashes = _smallest_hashes(frame, limits, special)
     return [replace(c, values=values.get(c.name), hashes=hashes.get(c.name)) for c in columns]
 
 
@@ -190,19 +191,19 @@ def _value_counts(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, pl.Dat
     return dict(zip(queries, frames, strict=True))
 
 
-def _smallest_hashes(frame: pl.DataFrame, limits: dict[str, int]) -> dict[str, pl.Series]:
+def _smallest_hashes(frame: pl.DataFrame, limits: dict[str, int], special: set[str]) -> dict[str, pl.Series]:
     def below(name: str, limit: int) -> pl.Expr:
-        column = pl.col(name)
-        hashed = hash_values(column)
-        keep = (hashed < pl.lit(limit, dtype=pl.UInt64)) & _finite(column, frame.schema[name])
-        return hashed.filter(keep).implode().alias(name)
+        hashed = hash_values(pl.col(name))
+        keep = hashed < pl.lit(limit, dtype=pl.UInt64)
+        if name in special:
+            keep = keep & _finite(pl.col(name), frame.schema[name])
+        return hashed.filter(keep).unique().implode().alias(name)
 
     if not limits:
         return {}
     found = frame.select(below(name, limit) for name, limit in limits.items())
     hashes = {name: smallest(found[name].explode(empty_as_null=False)) for name in limits}
-    # An unlucky limit: too few hashes lie below it to be the smallest of all.
-    again = {
-        name: HASH_SPACE - 1 for name, found in hashes.items() if len(found) < HASHES and limits[name] < HASH_SPACE - 1
-    }
-    return hashes | _smallest_hashes(frame, again)
+    # An unlucky limit: too few hashes lie below it for them to be the smallest of all.
+    whole = HASH_SPACE - 1
+    again = {name: whole for name, hashed in hashes.items() if len(hashed) < HASHES and limits[name] < whole}
+    return hashes | _smallest_hashes(frame, again, special)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import polars as pl
@@ -52,10 +53,10 @@ def _summarize(column: ColumnPartial, partial: Partial) -> Statistics:
 
 def _sampled(column: ColumnPartial, sample: pl.DataFrame) -> pl.DataFrame:
     """value, count of the finite values in the sample, by value."""
-    value = pl.col("value")
-    finite = value.is_finite() if sample.schema[column.name].is_float() else value.is_not_null()
-    frame = sample.lazy().select(pl.col(column.name).alias("value")).filter(finite)
-    return frame.group_by("value").agg(pl.len().cast(pl.UInt64).alias("count")).sort("value").collect()
+    values = sample[column.name].drop_nulls()
+    if values.dtype.is_float():
+        values = values.filter(values.is_finite())
+    return values.sort().rle().struct.unnest().select("value", count=pl.col("len").cast(pl.UInt64))
 
 
 def _distinct(column: ColumnPartial) -> tuple[int, float]:
@@ -98,10 +99,11 @@ def _histogram(values: pl.DataFrame, column: ColumnPartial) -> Histogram | None:
     edges = [float(low) + width * i for i in range(bins)] + [float(high) + (1.0 if whole and width == 1.0 else 0.0)]
     if not all(math.isfinite(edge) for edge in edges) or width <= 0:
         return None
-    index = ((pl.col("value").cast(pl.Float64) - float(low)) / width).floor().clip(0, bins - 1).cast(pl.UInt32)
-    counted = values.group_by(index.alias("bin")).agg(pl.col("count").sum())
-    found = dict(counted.iter_rows())
-    return Histogram(edges=tuple(edges), counts=tuple(int(found.get(i, 0)) for i in range(bins)))
+    upto = pl.concat([pl.Series([0], dtype=pl.UInt64), values["count"].cum_sum().cast(pl.UInt64)])
+    inner = pl.Series(edges[1:-1], dtype=pl.Float64)
+    below = upto.gather(values["value"].cast(pl.Float64).search_sorted(inner, side="left")).to_list()
+    ends = [0, *below, int(upto[-1])]
+    return Histogram(edges=tuple(edges), counts=tuple(b - a for a, b in pairwise(ends)))
 
 
 def _top(values: pl.DataFrame, column: ColumnPartial) -> tuple[TopValue, ...]:
