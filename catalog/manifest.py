@@ -208,9 +208,12 @@ class BaselineResult(Record):
     rows_trained: Count = 0
     rows_available: Count = 0
     features: Count = 0
-    seconds: FiniteFloat | None = None
+    left_out: tuple[str, ...] = Field(default=(), description="features that this model was not given")
+    seconds: FiniteFloat | None = Field(default=None, description="of fitting")
+    predict_seconds: FiniteFloat | None = Field(default=None, description="of predicting the scored rows of all splits")
     parameters: Json = {}
     model: RelativePath | None = Field(default=None, description="the saved model, if it could be saved without pickle")
+    curves: RelativePath | None = Field(default=None, description="ROC, precision-recall and calibration by split")
     note: str = ""
 
 
