@@ -9,7 +9,7 @@ from typing import Final, Literal
 import polars as pl
 
 from headrace.schemas.contract import Column, Contract
-from headrace.schemas.dtypes import dtype_name
+from headrace.schemas.dtypes import dtype_name, instance
 from headrace.schemas.errors import DataError
 from headrace.schemas.footers import Footer
 
@@ -141,10 +141,10 @@ def loses_nothing(got: pl.DataType, expected: pl.DataType) -> bool:
         case (pl.Decimal(), pl.Decimal()):
             digits = expected.precision - expected.scale - (got.precision - got.scale)
             return expected.scale >= got.scale and digits >= 0
-        case (pl.List(inner=pl.DataType() as inner), pl.List(inner=pl.DataType() as to_inner)):
-            return loses_nothing(inner, to_inner)
-        case (pl.Array(inner=pl.DataType() as inner), pl.Array(inner=pl.DataType() as to_inner)):
-            return got.shape == expected.shape and loses_nothing(inner, to_inner)
+        case (pl.List(), pl.List()):
+            return loses_nothing(instance(got.inner), instance(expected.inner))
+        case (pl.Array(), pl.Array()):
+            return got.shape == expected.shape and loses_nothing(instance(got.inner), instance(expected.inner))
     return False
 
 

@@ -67,8 +67,8 @@ def _type(dtype: pl.DataType, column: Column | None = None) -> dict[str, Any]:
     match dtype:
         case pl.Datetime(time_zone=str(zone)):
             options |= {"timezone": True, "defaultTimezone": zone}
-        case pl.List(inner=pl.DataType() as inner) | pl.Array(inner=pl.DataType() as inner):
-            nested = {"items": _type(inner)}
+        case pl.List(inner=inner) | pl.Array(inner=inner):
+            nested = {"items": _type(instance(inner))}
         case pl.Struct(fields=fields):
             nested = {"properties": [{"name": field.name} | _type(instance(field.dtype)) for field in fields]}
     return _filled(
