@@ -58,7 +58,7 @@ class Output(Part):
         Size aimed at for one shard, in bytes of uncompressed columns.
     """
 
-    features: Columns = Columns(selector="all")
+    features: Columns | None = None
     keep: tuple[str, ...] = ()
     order: Literal["shuffle", "source"] = "shuffle"
     seed: int = 0

@@ -109,7 +109,9 @@ class HashSplit(_Split):
     def assign(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
         for column in self.columns:
             if not CATEGORY.test(schema[column]) and schema[column] != pl.Datetime:
-                raise PipelineError(f"a split by hash takes {CATEGORY.words}, got {schema[column]} in column {column!r}")
+                raise PipelineError(
+                    f"a split by hash takes {CATEGORY.words}, got {schema[column]} in column {column!r}"
+                )
         hashed = hash_columns(frame, self.columns, schema, engine, seed=self.seed, output=_HASH)
         return _by_share(hashed, self.fractions)
 

@@ -1,0 +1,194 @@
+"""A fitted pipeline: the steps with what they learned, for new rows, without Dask or Prefect."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from headrace.engines.engine import CpuEngine
+from headrace.schemas.dtypes import dtype_name, parse_dtype
+from headrace.schemas.errors import DataError, HeadraceError
+from headrace.schemas.names import ROW
+from headrace.transforms.base import Transform, to_plain
+from headrace.transforms.registry import operator_from_plain
+from headrace.transforms.table import TableFolder
+
+FORMAT = 1
+FILE = "pipeline.json"
+_ASKED = "__asked"
+
+
+class FittedPipeline(BaseModel):
+    """The steps of a pipeline after fitting, as one frozen value.
+
+    Parameters
+    ----------
+    source
+        The columns of the raw rows and their types.
+    required
+        Raw columns that may not be null.
+    steps
+        Transforms only; every learner has become one.
+    features, target
+        What `transform` gives, and what it never needs.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    source: Mapping[str, pl.DataType]
+    required: tuple[str, ...] = ()
+    steps: tuple[Transform, ...]
+    features: tuple[str, ...]
+    target: str
+
+    def transform(
+        self, rows: pl.DataFrame | pl.LazyFrame | Sequence[Mapping[str, Any]], *, history: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        """The features of raw rows: one row for each, in their order.
+
+        Parameters
+        ----------
+        rows
+            A Polars frame, or a list of dicts as a service gets them. Columns that a row need not have may be missing
+            and count as null; the target is not needed.
+        history
+            Earlier raw rows, for features that look at other rows of the same entity. Without it an entity has no past.
+
+        Returns
+        -------
+        polars.DataFrame
+            The features, in the order and types of the published dataset. Steps that drop rows apply to `history` only.
+
+        Raises
+        ------
+        DataError
+            A column that is not known, has another type, or is missing and required.
+        """
+        asked = self._rows(rows)
+        past = self._rows(history).height if history is not None else 0
+        frame = pl.concat([self._rows(history), asked]) if history is not None else asked
+        number = pl.col(ROW).cast(pl.Int64)
+        lazy = frame.lazy().with_row_index(ROW).with_columns(number, (number >= past).alias(_ASKED))
+        engine = CpuEngine()
+        for step in self.needed_steps():
+            if step.filters:
+                kept = step.apply(lazy.filter(~pl.col(_ASKED)), engine)
+                lazy = pl.concat([kept, lazy.filter(_ASKED)])
+            else:
+                lazy = step.apply(lazy, engine)
+        return engine.collect([lazy.filter(_ASKED).select(self.features)])[0]
+
+    def needed_steps(self) -> tuple[Transform, ...]:
+        """The steps that the features depend on; those that make the target only are left out."""
+        wanted = set(self.features)
+        needed: list[Transform] = []
+        for step in reversed(self.steps):
+            if step.filters or wanted & set(step.writes):
+                wanted = (wanted - set(step.writes)) | set(step.reads)
+                needed.append(step)
+        return tuple(reversed(needed))
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write `pipeline.json`, and the tables of each step in a folder of its own. Returns the files written."""
+        steps, files = [], []
+        for index, step in enumerate(self.steps):
+            context = TableFolder(folder, f"{index:02d}-{type(step).__name__.lower()}")
+            steps.append(to_plain(step, context))
+            files += context.written
+        plain = {
+            "format": FORMAT,
+            "name": self.name,
+            "source": {name: dtype_name(dtype) for name, dtype in self.source.items()},
+            "required": self.required,
+            "steps": steps,
+            "features": self.features,
+            "target": self.target,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / FILE
+        path.write_text(json.dumps(plain, indent=1) + "\n")
+        return [path, *files]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> FittedPipeline:
+        """Read what `save` wrote. Tables are read, and their sums checked, when they are first used.
+
+        Raises
+        ------
+        DataError
+            The folder holds no fitted pipeline, a damaged one, or one of a later format.
+        """
+        path = Path(folder) / FILE
+        try:
+            plain = json.loads(path.read_bytes())
+        except (OSError, ValueError) as problem:
+            raise DataError(f"holds no fitted pipeline: {problem}", where=str(path)) from None
+        if plain.get("format") != FORMAT:
+            raise DataError(
+                f"is of format {plain.get('format')!r}, this version of headrace reads {FORMAT}",
+                where=str(path),
+                hint="upgrade headrace",
+            )
+        context = TableFolder(Path(folder))
+        try:
+            steps = tuple(operator_from_plain(step, context=context) for step in plain["steps"])
+            return cls(
+                name=plain["name"],
+                source={name: parse_dtype(dtype) for name, dtype in plain["source"].items()},
+                required=tuple(plain["required"]),
+                steps=steps,
+                features=tuple(plain["features"]),
+                target=plain["target"],
+            )
+        except (KeyError, ValueError, HeadraceError) as problem:
+            raise DataError(f"is damaged: {problem}", where=str(path)) from problem
+
+    def _rows(self, rows: pl.DataFrame | pl.LazyFrame | Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        if isinstance(rows, pl.LazyFrame):
+            frame = rows.collect()
+        elif isinstance(rows, pl.DataFrame):
+            frame = rows
+        else:
+            frame = self._from_dicts(rows)
+        unknown = [c for c in frame.columns if c not in self.source]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], self.source, n=1)
+            raise DataError(
+                f"column(s) {', '.join(map(repr, unknown))} not known to pipeline {self.name!r}",
+                hint=f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(self.source)}",
+            )
+        needed = self._raw_columns()
+        absent = [c for c in self.required if c in needed and (c not in frame.columns or frame[c].null_count())]
+        if absent:
+            raise DataError(f"column(s) {', '.join(map(repr, absent))} must be there and not null in every row")
+        try:
+            return frame.select(
+                pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
+                for name, dtype in self.source.items()
+            )
+        except pl.exceptions.PolarsError as problem:
+            raise DataError(f"a column has a type that does not fit: {str(problem).splitlines()[0]}") from problem
+
+    def _from_dicts(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        names = dict.fromkeys(name for row in rows for name in row)
+        schema = {name: self.source.get(name) for name in names}
+        try:
+            return pl.DataFrame([dict(row) for row in rows], schema=schema, strict=True)
+        except (pl.exceptions.PolarsError, TypeError, ValueError) as problem:
+            raise DataError(
+                f"a value does not fit its column: {str(problem).splitlines()[0]}",
+                hint="give dates and times as datetime values, numbers as numbers",
+            ) from problem
+
+    def _raw_columns(self) -> set[str]:
+        wanted = set(self.features)
+        for step in reversed(self.needed_steps()):
+            wanted = (wanted - set(step.writes)) | set(step.reads)
+        return wanted

@@ -1,0 +1,170 @@
+"""Finding a pipeline: a name from the gallery, a YAML file, or a Python object."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from headrace.pipelines.model import Pipeline
+from headrace.schemas.errors import HeadraceError, PipelineError
+from headrace.schemas.odcs import load_contract
+
+GALLERY = Path(__file__).parent / "gallery"
+_LOG = logging.getLogger("headrace")
+
+
+def gallery_names() -> tuple[str, ...]:
+    """The shipped pipelines."""
+    return tuple(sorted(path.parent.name for path in GALLERY.glob("*/pipeline.yaml")))
+
+
+def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) -> Pipeline:
+    """Load a pipeline.
+
+    Parameters
+    ----------
+    reference
+        A gallery name (`flights`), a YAML file, `package.module:object` or `file.py:object`.
+    overrides
+        Values to set in it: dotted paths into the model to YAML values. `source` alone is short for `source.root`.
+
+    Raises
+    ------
+    PipelineError
+        There is none of this name, or it is wrong; every wrong field is named.
+    """
+    changes = {("source.root" if key == "source" else key): value for key, value in (overrides or {}).items()}
+    if reference in gallery_names():
+        if not changes.get("source.root"):
+            changes["source.root"] = str(_sample(reference))
+        return from_yaml(GALLERY / reference / "pipeline.yaml", changes)
+    if reference.endswith((".yaml", ".yml")):
+        return from_yaml(Path(reference), changes)
+    if ":" in reference:
+        pipeline = _from_python(reference)
+        if not changes:
+            return pipeline
+        return _validated(_changed(pipeline.model_dump(mode="json"), changes, reference), reference)
+    near = difflib.get_close_matches(reference, gallery_names(), n=1)
+    raise PipelineError(
+        f"no pipeline {reference!r}",
+        hint=(f"did you mean {near[0]!r}? " if near else "")
+        + f"give a gallery name ({', '.join(gallery_names())}), a YAML file, or module:object",
+    )
+
+
+def from_yaml(path: Path, changes: Mapping[str, str] | None = None) -> Pipeline:
+    """A pipeline from YAML. Paths in it are relative to the file; a source with a root has its own."""
+    try:
+        plain = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise PipelineError("no such file", where=str(path)) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise PipelineError(f"cannot be read: {problem}", where=str(path)) from None
+    except yaml.YAMLError as problem:
+        raise PipelineError(f"is not YAML: {' '.join(str(problem).split())}", where=str(path)) from None
+    if not isinstance(plain, dict):
+        raise PipelineError(f"expected a mapping of fields, got {type(plain).__name__}", where=str(path))
+    plain = _changed(plain, changes or {}, str(path))
+    contract = plain.get("contract")
+    if isinstance(contract, str):
+        plain["contract"] = load_contract(path.parent / contract)
+    source = plain.get("source")
+    if isinstance(source, str):
+        plain["source"] = source = {"path": source}
+    if isinstance(source, dict) and not source.get("root"):
+        source["root"] = str(path.parent)
+    return _validated(plain, str(path))
+
+
+def to_yaml(pipeline: Pipeline) -> str:
+    """The pipeline as YAML that `from_yaml` reads back to an equal value; the contract stands in it as data."""
+    return yaml.safe_dump(pipeline.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)
+
+
+def _validated(plain: dict[str, Any], where: str) -> Pipeline:
+    try:
+        return Pipeline.model_validate(plain)
+    except ValidationError as problem:
+        lines = [
+            f"\n  {'.'.join(str(p) for p in e['loc'] if not str(p).startswith('function-'))}: {_reason(e)}"
+            for e in problem.errors(include_url=False)
+        ]
+        raise PipelineError(f"{len(lines)} thing(s) wrong:{''.join(lines)}", where=where) from None
+    except HeadraceError as problem:
+        problem.where = f"{where}: {problem.where}" if problem.where else where
+        raise
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "missing":
+        return "is required"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    given = error["input"] if isinstance(error["input"], str | int | float | bool) else type(error["input"]).__name__
+    return f"{error['msg'].removeprefix('Value error, ')}, got {given!r}"
+
+
+def _changed(plain: dict[str, Any], changes: Mapping[str, str], where: str) -> dict[str, Any]:
+    for dotted, text in changes.items():
+        *folders, last = dotted.split(".")
+        place: Any = plain
+        for folder in folders:
+            if folder == "source" and isinstance(place.get("source"), str):
+                place["source"] = {"path": place["source"]}
+            place = place.setdefault(folder, {}) if isinstance(place, dict) else None
+            if not isinstance(place, dict):
+                raise PipelineError(f"--set {dotted}: {folder!r} has no fields", where=where)
+        try:
+            place[last] = yaml.safe_load(text) if last != "root" else text
+        except yaml.YAMLError:
+            place[last] = text
+    return plain
+
+
+def _from_python(reference: str) -> Pipeline:
+    module_name, _, attribute = reference.partition(":")
+    try:
+        module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+        found = getattr(module, attribute)
+    except ModuleNotFoundError as problem:
+        raise PipelineError(f"no module {problem.name!r}", where=reference) from None
+    except FileNotFoundError:
+        raise PipelineError("no such file", where=module_name) from None
+    except AttributeError:
+        names = [n for n, v in vars(module).items() if isinstance(v, Pipeline)]
+        raise PipelineError(
+            f"{module_name} has no {attribute!r}", hint=f"its pipelines are {', '.join(names) or 'none'}"
+        ) from None
+    if not isinstance(found, Pipeline):
+        raise PipelineError(f"expected a Pipeline, got {type(found).__name__}", where=reference)
+    return found
+
+
+def _from_file(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    name = f"headrace_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _sample(name: str) -> Path:
+    sample = importlib.import_module(f"headrace.pipelines.gallery.{name}.sample")
+    folder: Path = sample.cached_sample()
+    _LOG.info("no source given: using the sample data in %s", folder)
+    return folder

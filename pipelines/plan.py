@@ -1,0 +1,241 @@
+"""What a run will do, known from footers alone: partitions, passes, exchanges, bytes and memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from headrace.pipelines.model import Pipeline
+from headrace.pipelines.resolve import Placed, Resolved
+from headrace.pipelines.sources import CheckedFile, SourceFiles
+from headrace.schemas.names import ROW
+from headrace.transforms.base import describe
+
+UNIT_ROWS = 1 << 16
+"""Row groups are run together to units of at least this many rows; float statistics are measured per unit."""
+
+BUCKET_ROWS = 1 << 21
+"""Rows of one bucket of an exchange by key, about."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Unit(_Frozen):
+    """A run of row groups of one file. Numbered over all files; depends on the files alone, never on partitions."""
+
+    number: int
+    first_row: int
+    rows: int
+
+
+class Partition(_Frozen):
+    """A run of units of one file that one task works on. `first_row` counts over the whole source."""
+
+    number: int
+    file: str
+    file_row: int
+    first_row: int
+    rows: int
+    bytes: int
+    units: tuple[Unit, ...]
+
+
+class PlannedPass(_Frozen):
+    """One pass over the rows, and all it serves."""
+
+    number: int
+    serves: tuple[str, ...]
+    columns: tuple[str, ...]
+    bytes: int
+
+
+class Plan(_Frozen):
+    """What a run will do. `memory_bytes` is what one worker is expected to need at most."""
+
+    pipeline: str
+    files: tuple[CheckedFile, ...]
+    rows: int
+    partitions: tuple[Partition, ...]
+    passes: tuple[PlannedPass, ...]
+    exchanges: tuple[str, ...]
+    buckets: int
+    shard_rows: int
+    tasks: int
+    features: tuple[str, ...]
+    output: dict[str, str]
+    memory_bytes: int
+    available_bytes: int
+
+
+def make_plan(pipeline: Pipeline, resolved: Resolved, files: SourceFiles, partition_bytes: int) -> Plan:
+    """Plan a run over these files.
+
+    Parameters
+    ----------
+    partition_bytes
+        Uncompressed bytes of the columns of one partition, about; a partition has at least one unit.
+    """
+    partitions = _partitions(files, partition_bytes)
+    passes = tuple(_pass(resolved, files, number) for number in range(resolved.passes))
+    final = _pass(resolved, files, resolved.passes)
+    rows = sum(p.rows for p in partitions)
+    buckets = max(1, -(-rows // BUCKET_ROWS))
+    windows = [s for s in resolved.steps if s.collects]
+    exchanges = [f"unique {', '.join(key)}" for key in pipeline.contract.unique_keys()]
+    exchanges += [f"{describe(s.step)} by {', '.join(s.gathered[: len(s.form.entity)])}" for s in windows]  # type: ignore[attr-defined]
+    exchanges.append(f"{pipeline.output.order} into shards")
+    shard_rows = _shard_rows(resolved, pipeline.output.shard_bytes)
+    shards = len(pipeline.split.names) + rows // shard_rows
+    width = max(p.bytes for p in partitions) if partitions else 0
+    return Plan(
+        pipeline=pipeline.name,
+        files=files.checked,
+        rows=rows,
+        partitions=partitions,
+        passes=(*passes, final),
+        exchanges=tuple(exchanges),
+        buckets=buckets,
+        shard_rows=shard_rows,
+        tasks=len(partitions) * (resolved.passes + 1) + buckets * (len(exchanges) - 1) + shards,
+        features=resolved.features,
+        output={name: str(dtype) for name, dtype in resolved.output.items()},
+        memory_bytes=_BASE_MEMORY + max(2 * width, 3 * min(shard_rows, max(rows, 1)) * row_width(resolved.output)),
+        available_bytes=_available_memory(),
+    )
+
+
+def row_width(schema: pl.Schema) -> int:
+    """Bytes of one row, about: what fixed types take, 32 for the rest."""
+    return sum(_WIDTHS.get(dtype.base_type(), 32) for dtype in schema.values())
+
+
+def content_key(*parts: str) -> str:
+    """A name for what is computed from exactly these inputs: SHA-256 over the parts and this package's own code."""
+    digest = hashlib.sha256(code_digest().encode())
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part.encode())
+    return digest.hexdigest()[:32]
+
+
+def code_digest() -> str:
+    """SHA-256 over the source of headrace: work of another version is never resumed."""
+    import headrace
+
+    root = Path(headrace.__file__).parent
+    digest = hashlib.sha256()
+    for folder in ("schemas", "engines", "transforms", "catalog", "pipelines"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _partitions(files: SourceFiles, partition_bytes: int) -> tuple[Partition, ...]:
+    partitions: list[Partition] = []
+    unit_number = 0
+    row = 0
+    for footer in files.footers:
+        units: list[tuple[Unit, int]] = []
+        first = rows = size = 0
+        for group in footer.row_groups:
+            rows, size = rows + group.rows, size + group.bytes
+            if rows >= UNIT_ROWS:
+                units.append((Unit(number=unit_number, first_row=row + first, rows=rows), size))
+                unit_number, first, rows, size = unit_number + 1, first + rows, 0, 0
+        if rows:
+            units.append((Unit(number=unit_number, first_row=row + first, rows=rows), size))
+            unit_number += 1
+        held: list[Unit] = []
+        held_bytes = 0
+        for unit, unit_bytes in units:
+            if held and held_bytes + unit_bytes > partition_bytes:
+                partitions.append(_partition(len(partitions), footer.path, row, held, held_bytes))
+                held, held_bytes = [], 0
+            held.append(unit)
+            held_bytes += unit_bytes
+        if held:
+            partitions.append(_partition(len(partitions), footer.path, row, held, held_bytes))
+        row += footer.rows
+    return tuple(partitions)
+
+
+def _partition(number: int, file: Path | str, file_start: int, units: Sequence[Unit], size: int) -> Partition:
+    first = units[0].first_row
+    return Partition(
+        number=number,
+        file=str(file),
+        file_row=first - file_start,
+        first_row=first,
+        rows=sum(u.rows for u in units),
+        bytes=size,
+        units=tuple(units),
+    )
+
+
+def _pass(resolved: Resolved, files: SourceFiles, number: int) -> PlannedPass:
+    contract = resolved.pipeline.contract
+    if number == 0:
+        columns = tuple(contract.names)  # the contract is checked in the first pass, and sees every column
+        serves: tuple[str, ...] = ("contract", *(f"unique {', '.join(k)}" for k in contract.unique_keys()))
+    else:
+        columns, serves = _needed(resolved, number), ()
+    serves += tuple(describe(s.step) for s in resolved.in_pass(number))
+    if number == resolved.passes:
+        serves += ("apply",)
+    sizes = files.column_bytes
+    return PlannedPass(number=number, serves=serves, columns=columns, bytes=sum(sizes.get(c, 0) for c in columns))
+
+
+def _needed(resolved: Resolved, number: int) -> tuple[str, ...]:
+    """The source columns that a pass reads: walk back from what it serves."""
+    wanted = set(resolved.published) if number == resolved.passes else set()
+    for placed in reversed(resolved.steps):
+        wanted = _before(placed, wanted, number)
+        if placed.index == resolved.split_index:
+            wanted |= set(resolved.pipeline.split.reads)
+    return tuple(c for c in resolved.source.names() if c in wanted)
+
+
+def _before(placed: Placed, wanted: set[str], number: int) -> set[str]:
+    if placed.stage <= number and (placed.form.filters or wanted & set(placed.form.writes)):
+        joined_back = placed.collects
+        wanted = (wanted - set(placed.form.writes)) | (set() if joined_back else set(placed.form.reads))
+    if placed.pass_number == number:
+        wanted = wanted | set(placed.gathered)
+    return wanted - {ROW}
+
+
+def _shard_rows(resolved: Resolved, shard_bytes: int) -> int:
+    rows = shard_bytes // max(1, row_width(resolved.output))
+    return max(_ROW_GROUP, rows // _ROW_GROUP * _ROW_GROUP)
+
+
+def _available_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+
+
+_ROW_GROUP = 1 << 17
+_BASE_MEMORY = 300 << 20
+_WIDTHS = {
+    pl.Boolean: 1,
+    pl.Int8: 1,
+    pl.UInt8: 1,
+    pl.Int16: 2,
+    pl.UInt16: 2,
+    pl.Int32: 4,
+    pl.UInt32: 4,
+    pl.Float32: 4,
+    pl.Date: 4,
+    pl.Int64: 8,
+    pl.UInt64: 8,
+    pl.Float64: 8,
+    pl.Datetime: 8,
+    pl.Duration: 8,
+    pl.Time: 8,
+}

@@ -1,0 +1,140 @@
+"""The rows of one partition on their way through the steps, as far as a pass can take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from headrace.engines.engine import CpuEngine, Engine
+from headrace.pipelines.exchange import read_rows
+from headrace.pipelines.plan import Partition
+from headrace.pipelines.resolve import Placed
+from headrace.pipelines.sources import scan
+from headrace.pipelines.splits import TimeSplit
+from headrace.pipelines.work import Work
+from headrace.schemas.errors import DataError
+from headrace.schemas.names import ROW
+from headrace.schemas.rules import REASONS, compile_rules, split
+
+QUARANTINE = "quarantine.parquet"
+FILE = "source_file"
+FILE_ROW = "source_row"
+TIME = "__time"
+
+
+class Checked(NamedTuple):
+    """Rows that keep the contract, and those that do not, with their reasons and where they came from."""
+
+    good: pl.DataFrame
+    bad: pl.DataFrame
+
+
+def engine_of(name: str) -> Engine:
+    """The engine of this name."""
+    assert name == "cpu"
+    return CpuEngine()
+
+
+def read_checked(work: Work, partition: Partition) -> Checked:
+    """Read a partition whole and split its rows by the contract."""
+    contract = work.pipeline.contract
+    frame = _collect(source_rows(work, partition), partition)
+    good, bad = split(frame, compile_rules(contract))
+    return Checked(good, located(bad, partition))
+
+
+def located(bad: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    """Rows for quarantine: with the file and the row in it that they came from."""
+    place = [
+        pl.lit(Path(partition.file).name).alias(FILE),
+        (pl.col(ROW) - partition.first_row + partition.file_row).alias(FILE_ROW),
+    ]
+    return bad.with_columns(place).select(FILE, FILE_ROW, REASONS, pl.exclude(FILE, FILE_ROW, REASONS))
+
+
+def source_rows(work: Work, partition: Partition) -> pl.LazyFrame:
+    """All rows of a partition, good and bad."""
+    return scan(partition.file, partition.file_row, partition.rows, partition.first_row, work.pipeline.contract)
+
+
+def good_rows(work: Work, partition: Partition) -> pl.LazyFrame:
+    """The rows of a partition that the first pass found good and whose keys are theirs alone."""
+    frame = source_rows(work, partition)
+    bad = pl.concat([bad_rows(work, partition), duplicate_rows(work, partition)])
+    return frame.filter(~pl.col(ROW).is_in(bad.implode())) if bad.len() else frame
+
+
+def bad_rows(work: Work, partition: Partition) -> pl.Series:
+    """Numbers of the rows that break a rule."""
+    path = work.part("pass-0", partition.number) / QUARANTINE
+    return pl.read_parquet(path, columns=[ROW])[ROW] if path.exists() else pl.Series(ROW, [], pl.Int64)
+
+
+def duplicate_rows(work: Work, partition: Partition) -> pl.Series:
+    """Numbers of the rows that repeat a key that an earlier row has."""
+    found = [duplicates_of(work, partition, key)[ROW] for key in range(len(work.pipeline.contract.unique_keys()))]
+    return pl.concat(found).unique() if found else pl.Series(ROW, [], pl.Int64)
+
+
+def duplicates_of(work: Work, partition: Partition, key: int) -> pl.DataFrame:
+    """The rows of a partition that repeat a value of one unique key."""
+    files = bucket_files(work, work.path / "unique" / str(key))
+    return read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows)
+
+
+def bucket_files(work: Work, folder: Path) -> list[Path]:
+    """The files of an exchange's answers, one per bucket."""
+    return [folder / f"bucket-{bucket:05d}.arrow" for bucket in range(work.plan.buckets)]
+
+
+def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, engine: Engine) -> pl.LazyFrame:
+    """Take rows through every step that pass `number` can apply.
+
+    At the place of each learner and window that this pass serves, the columns it needs are kept under the names that
+    `kept` gives: a later step may change or drop them.
+    """
+    resolved = work.resolved
+    for placed in resolved.steps:
+        if placed.index == resolved.split_index:
+            frame = assign_split(work, frame, engine)
+        if placed.pass_number == number:
+            frame = frame.with_columns(pl.col(c).alias(kept(placed, c)) for c in placed.gathered)
+        if placed.stage <= number:
+            frame = _apply(work, frame, partition, placed, engine)
+    return assign_split(work, frame, engine) if resolved.split_index == len(resolved.steps) else frame
+
+
+def assign_split(work: Work, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+    """Add the split, and keep the time that the report draws the label over."""
+    split_by = work.pipeline.split
+    frame = split_by.assign(frame, frame.collect_schema(), engine)
+    return frame.with_columns(pl.col(split_by.column).alias(TIME)) if isinstance(split_by, TimeSplit) else frame
+
+
+def kept(placed: Placed, column: str) -> str:
+    """The name under which a pass keeps a column for a learner or window."""
+    return f"__{placed.index}:{column}"
+
+
+def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed, engine: Engine) -> pl.LazyFrame:
+    if not placed.collects:
+        return work.form(placed.index).apply(frame, engine)
+    # A window was worked out over whole entities in an exchange; its columns come back by row number.
+    files = bucket_files(work, work.path / "windows" / str(placed.index))
+    answers = read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows)
+    joined = frame.drop(placed.form.writes, strict=False)
+    return joined.join(answers.lazy(), on=ROW, how="left", maintain_order="left")
+
+
+def _collect(frame: pl.LazyFrame, partition: Partition) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except (pl.exceptions.PolarsError, OSError) as problem:
+        first = str(problem).strip().splitlines()[0]
+        raise DataError(
+            f"rows {partition.file_row:,} to {partition.file_row + partition.rows:,} cannot be read: {first}",
+            where=partition.file,
+            hint="the file is damaged beyond its footer; replace it or take it out of the source",
+        ) from problem

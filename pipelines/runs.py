@@ -1,0 +1,142 @@
+"""Run records: what ran, how far it came and what it gave, as one JSON file a run. They do not need Prefect."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from headrace.catalog.build import Build
+from headrace.catalog.manifest import BaselineResult
+from headrace.pipelines.work import write_atomically
+from headrace.schemas.errors import CapabilityError, HeadraceError, UsageError
+
+Status = Literal["running", "done", "failed", "interrupted"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BadFile(_Frozen):
+    """A source file that was left out."""
+
+    path: str
+    reason: str
+
+
+class RunFailure(_Frozen):
+    """Why a run did not end well."""
+
+    code: str
+    message: str
+    hint: str = ""
+    where: str = ""
+
+
+class RunRecord(_Frozen):
+    """One run. Times are UTC; `seconds` are by stage; counts are of rows."""
+
+    run_id: str
+    pipeline: str
+    status: Status
+    started_at: datetime
+    finished_at: datetime | None = None
+    engine: str = ""
+    engine_reason: str = ""
+    cluster: str = ""
+    seconds: dict[str, float] = {}
+    rows_in: int = 0
+    rows_filtered: int = 0
+    rows_published: int = 0
+    splits: dict[str, int] = {}
+    quarantined: dict[str, int] = {}
+    rows_quarantined: int = 0
+    bad_files: tuple[BadFile, ...] = ()
+    features: int = 0
+    dataset: str = ""
+    version: int | None = None
+    path: str = ""
+    report: str = ""
+    baselines: tuple[BaselineResult, ...] = ()
+    error: RunFailure | None = None
+    host: str = ""
+    pid: int = 0
+    build: str = ""
+
+
+def runs_folder(catalog: str | Path) -> Path:
+    """Where the records of a catalog's runs lie."""
+    return Path(catalog) / ".headrace" / "runs"
+
+
+def save_run(catalog: str | Path, record: RunRecord) -> None:
+    """Write a record, or write it anew."""
+    folder = runs_folder(catalog)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{record.run_id}.json", record.model_dump_json(indent=1))
+    except OSError as problem:
+        raise CapabilityError(
+            f"the catalog cannot be written: {problem.strerror}",
+            where=str(catalog),
+            hint="choose another folder with --catalog, or make this one writable",
+        ) from problem
+
+
+def list_runs(catalog: str | Path) -> list[RunRecord]:
+    """All runs of a catalog, the latest first. Files that are no records are passed over."""
+    records = []
+    for path in runs_folder(catalog).glob("*.json"):
+        try:
+            records.append(RunRecord.model_validate_json(path.read_bytes()))
+        except (ValidationError, OSError):
+            continue
+    return sorted(records, key=lambda record: (record.started_at, record.run_id), reverse=True)
+
+
+def read_run(catalog: str | Path, run_id: str) -> RunRecord:
+    """One run by its id, or by a beginning of it that only one run has.
+
+    Raises
+    ------
+    UsageError
+        No such run, or more than one.
+    """
+    found = [r for r in list_runs(catalog) if r.run_id.startswith(run_id)]
+    if len(found) == 1 or any(r.run_id == run_id for r in found):
+        return next((r for r in found if r.run_id == run_id), found[0])
+    problem = f"{len(found)} runs begin with" if found else "no run begins with"
+    raise UsageError(f"{problem} {run_id!r}", where=str(catalog), hint="headrace runs list")
+
+
+def sweep(catalog: str | Path, pipeline: str) -> None:
+    """Close the records of runs on this machine that ended without a word, and remove what they had begun to write.
+
+    A run that was killed cannot do this itself. Nothing of it was visible.
+    """
+    here = socket.gethostname()
+    for record in list_runs(catalog):
+        mine = record.pipeline == pipeline and record.host == here
+        if mine and record.status == "running" and not _alive(record.pid):
+            if record.build:
+                folder = Path(record.build)
+                with contextlib.suppress(HeadraceError):
+                    Build(pipeline, folder.name, folder).discard()
+            failure = RunFailure(code="killed", message="the process ended without a word; it was killed")
+            save_run(catalog, record.model_copy(update={"status": "failed", "error": failure}))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

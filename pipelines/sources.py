@@ -1,0 +1,134 @@
+"""Where the rows come from: the files of a source, checked by their footers, and the tables beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from headrace.pipelines.model import Pipeline
+from headrace.schemas.checks import FileProblem, check_file, conform
+from headrace.schemas.contract import Contract
+from headrace.schemas.errors import DataError
+from headrace.schemas.footers import Footer, find_files, read_footer
+from headrace.schemas.names import ROW
+from headrace.transforms.table import Table
+
+
+class CheckedFile(BaseModel):
+    """A file of the source; `problem` is empty where it can be read and has the contract's columns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    bytes: int
+    rows: int
+    fingerprint: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The files of a source in name order; `footers` are those of the good ones."""
+
+    checked: tuple[CheckedFile, ...]
+    footers: tuple[Footer, ...]
+
+    @property
+    def column_bytes(self) -> dict[str, int]:
+        """Uncompressed bytes of each column over all good files."""
+        total: dict[str, int] = {}
+        for footer in self.footers:
+            for group in footer.row_groups:
+                for column, size in group.column_bytes.items():
+                    total[column] = total.get(column, 0) + size
+        return total
+
+
+def locate(pipeline: Pipeline) -> SourceFiles:
+    """Find the source's files and check each footer against the contract. Reads no rows.
+
+    Raises
+    ------
+    DataError
+        No file; no good file with a row; or a bad file where the source's policy is `fail`.
+    """
+    source = pipeline.source
+    checked: list[CheckedFile] = []
+    footers: list[Footer] = []
+    for path in find_files(Path(source.root) / source.path):
+        try:
+            footer = read_footer(path)
+            outcome = check_file(pipeline.contract, footer)
+            if isinstance(outcome, FileProblem):
+                raise outcome.error()
+        except DataError as problem:
+            if source.on_bad_file == "fail":
+                if not problem.hint:
+                    problem.hint = "mend the file, or set source.on_bad_file to quarantine"
+                raise
+            size = path.stat().st_size if path.exists() else 0
+            reason = problem.message
+            checked.append(CheckedFile(path=str(path), bytes=size, rows=0, fingerprint="", problem=reason))
+            continue
+        footers.append(footer)
+        checked.append(
+            CheckedFile(path=str(path), bytes=footer.bytes, rows=footer.rows, fingerprint=footer.fingerprint)
+        )
+    if not any(footer.rows for footer in footers):
+        bad = [f"{Path(f.path).name}: {f.problem}" for f in checked if f.problem]
+        raise DataError(
+            f"no row to work on in {len(checked)} file(s)" + "".join(f"\n  {line}" for line in bad[:10]),
+            where=str(Path(source.root) / source.path),
+        )
+    return SourceFiles(tuple(checked), tuple(footers))
+
+
+def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:
+    """The source's tables by name, whole; without `rows` only their columns.
+
+    Raises
+    ------
+    DataError
+        A table that cannot be read; the message names it.
+    """
+    tables = {}
+    for name, path in pipeline.source.tables.items():
+        where = f"table {name}"
+        try:
+            files = find_files(Path(pipeline.source.root) / path)
+            schema = read_footer(files[0]).schema
+            frame = pl.concat([_read(file) for file in files]) if rows else pl.DataFrame(schema=schema)
+        except DataError as problem:
+            raise DataError(problem.message, hint=problem.hint, where=f"{where}: {problem.where}") from None
+        except pl.exceptions.PolarsError as problem:
+            raise DataError(f"its files do not fit together: {_first_line(problem)}", where=where) from problem
+        tables[name] = Table(frame)
+    return tables
+
+
+def scan(file: str, file_row: int, rows: int, first_row: int, contract: Contract) -> pl.LazyFrame:
+    """The rows of one partition with the contract's columns and types, and their number in the source."""
+    footer = read_footer(file)
+    outcome = check_file(contract, footer)
+    if isinstance(outcome, FileProblem):
+        raise DataError(f"the file has changed during the run: {outcome.message}", where=file)
+    frame = pl.scan_parquet(file)
+    if rows != footer.rows:
+        frame = frame.slice(file_row, rows)
+    number = (pl.col(ROW).cast(pl.Int64) + first_row).alias(ROW)
+    return conform(frame, contract, outcome).with_row_index(ROW).with_columns(number)
+
+
+def _read(file: Path) -> pl.DataFrame:
+    read_footer(file)
+    try:
+        return pl.read_parquet(file)
+    except (pl.exceptions.PolarsError, OSError) as problem:
+        raise DataError(f"cannot be read: {_first_line(problem)}", where=str(file)) from problem
+
+
+def _first_line(problem: BaseException) -> str:
+    return str(problem).strip().splitlines()[0]

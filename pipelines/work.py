@@ -1,0 +1,139 @@
+"""The work folder of a run: what every task reads, and where it leaves what it made.
+
+    pipeline.json  plan.json  tables/          written once by `prepare`
+    pass-0/00003/                              what one pass made of one partition; appears whole or not at all
+    learned/7/  windows/9/  unique/0/          what was merged out of a pass
+    apply/00003/                               the features of one partition, in pieces by shard
+
+The folder's name is a key of its content (inputs, pipeline, code), so that a run after a crash finds what is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from headrace.pipelines.model import Pipeline
+from headrace.pipelines.plan import Plan
+from headrace.pipelines.resolve import Resolved, resolve
+from headrace.transforms.base import Transform, to_plain
+from headrace.transforms.registry import operator_from_plain
+from headrace.transforms.table import Table, TableFolder
+
+
+class Work:
+    """Read access to a work folder; one value per process and folder, see `open_work`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        return Pipeline.model_validate_json((self.path / "pipeline.json").read_bytes())
+
+    @cached_property
+    def plan(self) -> Plan:
+        return Plan.model_validate_json((self.path / "plan.json").read_bytes())
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        context = TableFolder(self.path)
+        listed = json.loads((self.path / "tables.json").read_bytes())
+        return {name: context.read(entry["table"], entry["sha256"]) for name, entry in listed.items()}
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        return resolve(self.pipeline, self.tables)
+
+    def learned(self, index: int) -> Transform:
+        """The fitted form of the learner at this place."""
+        return _load_step(self.path / "learned" / str(index))
+
+    def form(self, index: int) -> Transform:
+        """What is applied at this place: the learned form, or the step itself."""
+        placed = self.resolved.steps[index]
+        return self.learned(index) if placed.learns else placed.form
+
+    def part(self, stage: str, partition: int) -> Path:
+        """Where a stage leaves what it made of one partition."""
+        return self.path / stage / f"{partition:05d}"
+
+
+@lru_cache(maxsize=4)
+def open_work(path: str) -> Work:
+    """The work folder at this path, loaded once per process."""
+    return Work(Path(path))
+
+
+def create_work(path: Path, pipeline: Pipeline, plan: Plan, tables: dict[str, Table]) -> None:
+    """Write what every task needs; nothing is written twice."""
+    if (path / "plan.json").exists():
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    context = TableFolder(path, "tables")
+    listed = {name: context.write(table.frame) for name, table in tables.items()}
+    write_atomically(path / "tables.json", json.dumps(listed))
+    write_atomically(path / "pipeline.json", pipeline.model_dump_json())
+    write_atomically(path / "plan.json", plan.model_dump_json())
+
+
+def save_step(folder: Path, step: Transform) -> None:
+    """Save one fitted step and its tables; the folder appears whole."""
+    with whole_folder(folder) as made:
+        plain = to_plain(step, TableFolder(made))
+        (made / "step.json").write_text(json.dumps(plain))
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder that appears under its name when the block ends without an error; another's that came first stays."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    try:
+        yield made
+        try:
+            os.rename(made, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file; it appears whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def save_record(folder: Path, record: BaseModel) -> None:
+    """Leave what a task returned beside what it made, so that a resumed run need not run it again."""
+    (folder / "record.json").write_text(record.model_dump_json())
+
+
+def saved_record(folder: Path) -> bytes | None:
+    """What `save_record` left, or None where the task has not run to its end."""
+    try:
+        return (folder / "record.json").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _load_step(folder: Path) -> Transform:
+    plain: dict[str, Any] = json.loads((folder / "step.json").read_bytes())
+    step = operator_from_plain(plain, context=TableFolder(folder))
+    assert isinstance(step, Transform)
+    return step
