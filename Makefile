@@ -1,0 +1,66 @@
+# `make help` lists what there is. Nothing but a Python from 3.11 to 3.13 and make is needed.
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Asked to run, because a version manager's stand-in may be on the path and refuse.
+SUITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c '$(SUITS)' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+# A stamp per set of extras: made anew when pyproject.toml changes, else nothing is installed again.
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: help setup demo test check fast lint types layers bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(DEV_STAMP) ## make .venv with everything that development needs
+
+demo: $(RUN_STAMP) ## raw flights data to a published dataset, in ./published
+	$(BIN)/headrace run flights
+
+test: $(DEV_STAMP) ## every test that needs no GPU
+	$(BIN)/python -m pytest -m "not gpu"
+
+check: $(DEV_STAMP) lint types layers fast ## lint, types, layers and the fast tests; under a minute
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+layers: $(DEV_STAMP)
+	$(BIN)/lint-imports --no-logo
+
+fast: $(DEV_STAMP)
+	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+
+bench: $(DEV_STAMP) ## headrace against a hand-written script, pandas and scikit-learn
+	$(BIN)/python -m benchmarks.ctr_compare
+
+clean: ## remove .venv, caches and build output; published datasets stay
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp of its own: a venv that was interrupted half-way has a bin/python already.
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(RUN_STAMP): pyproject.toml $(VENV)/.made
+	@echo "installing headrace with its extras build and demo into $(VENV): about 100 packages, some minutes the first time"
+	@$(PIP) install --quiet --editable '.[build,demo]'
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml $(VENV)/.made
+	@echo "installing headrace with its extra dev into $(VENV): cudf-polars is large, so this takes minutes the first time"
+	@$(PIP) install --quiet --editable '.[dev]'
+	@touch $@ $(RUN_STAMP)

@@ -1,0 +1,1 @@
+"""The commands behind `headrace`, a file each. Nothing heavy is imported before a command runs."""

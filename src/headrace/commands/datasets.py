@@ -1,0 +1,148 @@
+"""`headrace datasets`: what is published, and whether it is intact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headrace.commands.layout import bytes_in_words, moment, table
+from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
+from headrace.commands.terminal import common_options, json_option, terminal
+from headrace.schemas.errors import DataError
+
+if TYPE_CHECKING:
+    from headrace.catalog.listing import Summary, Version
+    from headrace.catalog.reader import Dataset
+
+
+@click.group()
+@common_options
+def datasets() -> None:
+    """List, show and verify published datasets.
+
+    DATASET is a name in the catalog or a path; @7 behind it names a version, else it is the latest.
+    """
+
+
+@datasets.command("list")
+@catalog_option
+@json_option
+@common_options
+def list_(catalog: str) -> None:
+    """The datasets of a catalog, each with its latest version."""
+    from headrace.catalog.listing import list_datasets
+
+    found = list_datasets(catalog)
+    terminal().show(found, lambda: _listed(found, catalog))
+
+
+@datasets.command()
+@dataset_argument
+@catalog_option
+@json_option
+@common_options
+def show(dataset: str, catalog: str) -> None:
+    """One version: its splits, columns, quality, baselines and history."""
+    from headrace.catalog.listing import history
+    from headrace.catalog.reader import open_dataset
+
+    opened = open_dataset(dataset_uri(dataset, catalog))
+    versions = history(opened.folder)
+    data = {
+        "name": opened.name,
+        "version": opened.version,
+        "path": opened.path,
+        "manifest": opened.manifest,
+        "versions": [
+            {"version": v.record.version, "created_at": v.record.created_at, "rows": v.rows} for v in versions
+        ],
+    }
+    terminal().show(data, lambda: _shown(opened, versions))
+
+
+@datasets.command()
+@dataset_argument
+@click.option(
+    "--level",
+    type=click.Choice(["size", "sha256", "pages"]),
+    default="sha256",
+    show_default=True,
+    help="How closely: sizes alone, the hash of every byte, or the pages as well.",
+)
+@catalog_option
+@json_option
+@common_options
+def verify(dataset: str, level: Any, catalog: str) -> None:
+    """Compare every file of a version with what its manifest says. Exit 1 if anything differs."""
+    from headrace.catalog.reader import open_dataset
+    from headrace.catalog.verify import verify as find_damage
+
+    opened = open_dataset(dataset_uri(dataset, catalog))
+    damage = find_damage(opened, level=level)
+    files = list(opened.manifest.all_files())
+    name = f"{opened.name}@{opened.version}"
+    data = {"dataset": opened.name, "version": opened.version, "level": level, "files": len(files), "damage": damage}
+    if not damage:
+        words = f"{name}: {len(files)} files, {bytes_in_words(opened.manifest.bytes)}, all as published ({level})"
+        terminal().show(data, lambda: words)
+        return
+    rows = [[d.path, d.problem, d.expected, d.got] for d in damage]
+    terminal().show_failed(
+        data,
+        lambda: table(rows, ["file", "problem", "expected", "got"]),
+        DataError(
+            f"{len({d.path for d in damage})} of {len(files)} files are not as published",
+            hint=f"do not train on it: restore {opened.path} from a copy, or publish again with `headrace run`",
+            where=name,
+        ),
+    )
+
+
+def _listed(found: list[Summary], catalog: str) -> str:
+    if not found:
+        return f"no dataset in {catalog} yet"
+    rows = [
+        [d.name, d.version, moment(d.created_at), sum(d.rows.values()), d.columns, bytes_in_words(d.bytes), d.problem]
+        for d in found
+    ]
+    header = ["dataset", "version", "published", "rows", "columns", "size", "problem"]
+    if not any(d.problem for d in found):
+        rows, header = [row[:-1] for row in rows], header[:-1]
+    return table(rows, header)
+
+
+def _shown(opened: Dataset, versions: list[Version]) -> str:
+    manifest = opened.manifest
+    rows_of = manifest.splits
+    parts = [
+        f"{opened.name}@{opened.version}  {moment(manifest.created_at)}  {bytes_in_words(manifest.bytes)}",
+        str(opened.path),
+        "",
+        table([[n, s.rows, len(s.files), s.rule] for n, s in rows_of.items()], ["split", "rows", "files", "rule"]),
+    ]
+    if manifest.quality is not None:
+        quality = manifest.quality
+        reasons = "; ".join(f"{reason}: {count:,}" for reason, count in quality.reasons.items())
+        parts += [
+            "",
+            f"rows in {quality.rows_in:,}, filtered {quality.filtered:,}, quarantined {quality.quarantined:,}"
+            + (f" ({reasons})" if reasons else ""),
+        ]
+        parts += [f"bad file {bad.path}: {bad.problem}" for bad in quality.bad_files]
+    if manifest.columns:
+        columns = [[c.name, c.role, c.kind, c.dtype, c.cardinality] for c in manifest.columns]
+        parts += ["", table(columns, ["column", "role", "kind", "dtype", "cardinality"])]
+    if manifest.baselines:
+        parts += ["", baseline_table(manifest.baselines)]
+    history = [[v.record.version, moment(v.record.created_at), sum((v.rows or {}).values())] for v in versions]
+    return "\n".join([*parts, "", table(history, ["version", "published", "rows"])])
+
+
+def baseline_table(results: Any) -> str:
+    """Each baseline's metrics on the last split, which nothing was learned on."""
+    split = list(results[0].metrics)[-1] if results and results[0].metrics else ""
+    names = list(dict.fromkeys(name for result in results for name in result.metrics.get(split, {})))
+    names = [n for n in names if any(isinstance(r.metrics.get(split, {}).get(n), float) for r in results)]
+    rows = [[r.name, *(r.metrics.get(split, {}).get(name) for name in names)] for r in results]
+    return table(rows, [f"baseline on {split}", *(name.replace("_", " ") for name in names)])

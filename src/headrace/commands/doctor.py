@@ -1,0 +1,55 @@
+"""`headrace doctor`: what works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import click
+
+from headrace.commands.findings import Finding, State
+from headrace.commands.layout import table
+from headrace.commands.options import catalog_option
+from headrace.commands.terminal import common_options, json_option, styled, terminal
+from headrace.schemas.errors import CapabilityError
+
+_MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("ok", "green"),
+    "absent": ("--", "bright_black"),
+    "warning": ("!!", "yellow"),
+    "broken": ("XX", "red"),
+}
+
+
+@click.command()
+@catalog_option
+@json_option
+@common_options
+def doctor(catalog: str) -> None:
+    """Check versions, extras, GPU, driver, RAPIDS, Prefect's API, the catalog's store, memory and cores.
+
+    Exit 0 if the CPU engine can work, 3 if it cannot.
+    """
+    from headrace.commands import installation, machine
+
+    found = [*installation.findings(), *machine.findings(catalog)]
+    works = not any(finding.needed and finding.state == "broken" for finding in found)
+    screen = terminal()
+    data = {"cpu_engine_works": works, "findings": found}
+    if works:
+        screen.show(data, lambda: _words(found))
+        return
+    broken = [finding.name for finding in found if finding.needed and finding.state == "broken"]
+    screen.show_failed(
+        data,
+        lambda: _words(found),
+        CapabilityError(f"the CPU engine cannot work here: {', '.join(broken)}", hint="see the lines marked XX"),
+    )
+
+
+def _words(found: list[Finding]) -> str:
+    lines = table([[_MARKS[f.state][0], f.name, f.found] for f in found]).splitlines()
+    marked = []
+    for finding, line in zip(found, lines, strict=True):
+        mark, color = _MARKS[finding.state]
+        marked.append(styled(mark, fg=color) + line[len(mark) :])
+        if finding.advice:
+            marked.append(f"      -> {finding.advice}")
+    return "\n".join(marked)

@@ -1,0 +1,64 @@
+"""`headrace flows`: a pipeline as a Prefect flow, run now or served on a schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
+from headrace.commands.orchestrator import choose_orchestrator
+from headrace.commands.terminal import common_options, json_option, terminal
+
+_engine = click.option("--engine", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
+_cluster = click.option("--cluster", default="inline", show_default=True, metavar="inline|local[:N]|tcp://HOST:PORT")
+
+
+@click.group()
+@common_options
+def flows() -> None:
+    """Run and serve pipelines through Prefect. Needs an API: set PREFECT_API_URL."""
+
+
+@flows.command()
+@pipeline_argument
+@set_option
+@_engine
+@_cluster
+@catalog_option
+@json_option
+@common_options
+def run(pipeline: str, settings: tuple[str, ...], engine: Any, cluster: str, catalog: str) -> None:
+    """Run a pipeline as a flow, in this process; its stages show in Prefect."""
+    from headrace.commands.run import finish, run_in_prefect
+
+    screen = terminal()
+    screen.note(f"stages run by Prefect ({choose_orchestrator('prefect').reason})")
+
+    from headrace.pipelines.build import RunOptions
+
+    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
+    finish(run_in_prefect(pipeline, overrides(settings), options), catalog, screen)
+
+
+@flows.command()
+@pipeline_argument
+@set_option
+@click.option("--cron", default="", help='When: minute, hour, day, month, weekday, such as "0 5 * * *".')
+@click.option("--name", default="", help="The deployment's name. Default: the pipeline's.")
+@_engine
+@_cluster
+@catalog_option
+@common_options
+def serve(
+    pipeline: str, settings: tuple[str, ...], cron: str, name: str, engine: Any, cluster: str, catalog: str
+) -> None:
+    """Register a deployment and run what Prefect schedules for it, until stopped."""
+    screen = terminal()
+    screen.note(f"serving {pipeline} ({choose_orchestrator('prefect').reason}); Ctrl-C ends it")
+
+    from headrace.flows.serve import serve as serve_flow
+    from headrace.pipelines.build import RunOptions
+
+    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
+    serve_flow(pipeline, options, overrides=overrides(settings), cron=cron, name=name)

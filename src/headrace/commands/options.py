@@ -1,0 +1,49 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from headrace.schemas.errors import UsageError
+
+catalog_option = click.option(
+    "--catalog",
+    default="published",
+    show_default=True,
+    envvar="HEADRACE_CATALOG",
+    show_envvar=True,
+    metavar="FOLDER",
+    help="The catalog: the folder that holds datasets.",
+)
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a field of the pipeline, such as source=FOLDER or output.seed=7. May be given several times.",
+)
+pipeline_argument = click.argument("pipeline", metavar="PIPELINE")
+dataset_argument = click.argument("dataset", metavar="DATASET[@VERSION]")
+
+
+def overrides(settings: Sequence[str]) -> dict[str, str]:
+    """What --set says, by field. Raises UsageError for a word without =, and for a field that is set twice."""
+    found: dict[str, str] = {}
+    for word in settings:
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set takes KEY=VALUE, got {word!r}", hint="such as --set source=/data/flights")
+        if key.strip() in found:
+            raise UsageError(f"--set {key.strip()} is given twice: {found[key.strip()]!r} and {value!r}")
+        found[key.strip()] = value
+    return found
+
+
+def dataset_uri(dataset: str, catalog: str) -> str:
+    """A dataset's path: what is written as a path or URI stays, a bare name is looked up in the catalog."""
+    if "/" in dataset or dataset.startswith((".", "~")):
+        return dataset
+    return str(Path(catalog) / dataset)

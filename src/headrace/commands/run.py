@@ -1,0 +1,111 @@
+"""`headrace run`: from raw Parquet to a published dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
+from headrace.commands.orchestrator import choose_orchestrator
+from headrace.commands.terminal import Terminal, common_options, json_option, terminal
+from headrace.schemas.errors import HeadraceError, RunError
+
+if TYPE_CHECKING:
+    from headrace.pipelines.build import RunOptions
+    from headrace.pipelines.model import Pipeline
+    from headrace.pipelines.runs import RunRecord
+
+
+@click.command()
+@pipeline_argument
+@set_option
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="Where queries run; auto takes a GPU if there is one that headrace can use.",
+)
+@click.option(
+    "--cluster",
+    default="inline",
+    show_default=True,
+    metavar="inline|local[:N]|tcp://HOST:PORT",
+    help="Where tasks run: in this process, on N local processes, or on a Dask cluster.",
+)
+@click.option(
+    "--orchestrator",
+    type=click.Choice(["auto", "none", "prefect"]),
+    default="auto",
+    show_default=True,
+    help="Who runs the stages; auto takes Prefect if an API is configured and answers.",
+)
+@click.option("--partition-bytes", type=click.IntRange(1 << 16), help="Uncompressed bytes that one task works on.")
+@click.option("--force", is_flag=True, help="Do all the work anew, also what an earlier run left ready.")
+@catalog_option
+@json_option
+@common_options
+def run(
+    pipeline: str,
+    settings: tuple[str, ...],
+    engine: Any,
+    cluster: str,
+    orchestrator: Any,
+    partition_bytes: int | None,
+    force: bool,
+    catalog: str,
+) -> None:
+    """Run a pipeline and publish a new version of its dataset.
+
+    PIPELINE is a gallery name (flights), a YAML file, module:object or file.py:object.
+    """
+    from headrace.engines.detect import choose
+
+    screen = terminal()
+    chosen, led_by = choose(engine), choose_orchestrator(orchestrator)
+    led_words = "Prefect" if led_by.name == "prefect" else "headrace itself"
+    screen.note(f"engine: {chosen.engine} ({chosen.reason}); stages run by {led_words} ({led_by.reason})")
+
+    from headrace.pipelines.build import RunOptions
+    from headrace.pipelines.load import load_pipeline
+
+    size = {} if partition_bytes is None else {"partition_bytes": partition_bytes}
+    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster, force=force, **size)
+    set_fields = overrides(settings)
+    if led_by.name == "prefect":
+        record = run_in_prefect(pipeline, set_fields, options)
+    else:
+        record = _run_here(load_pipeline(pipeline, set_fields), options, screen)
+    finish(record, catalog, screen)
+
+
+def run_in_prefect(reference: str, set_fields: dict[str, str], options: RunOptions) -> RunRecord:
+    """The same run as a Prefect flow, in this process."""
+    from headrace.flows.build import run_flow
+
+    return run_flow(reference, options, overrides=set_fields)
+
+
+def finish(record: RunRecord, catalog: str, screen: Terminal) -> None:
+    """Show what came of the run; a run that did not publish ends with its error."""
+    from headrace.commands.summary import facts, summary
+
+    if record.status == "done":
+        screen.show(record, lambda: summary(record, catalog))
+    else:
+        screen.show_failed(record, lambda: facts(record), _error(record))
+
+
+def _run_here(loaded: Pipeline, options: RunOptions, screen: Terminal) -> RunRecord:
+    from headrace.commands.progress import stage_progress
+    from headrace.pipelines.build import build
+
+    with stage_progress(quiet=screen.quiet) as progress:
+        return build(loaded, options, progress)
+
+
+def _error(record: RunRecord) -> HeadraceError:
+    if record.error is None:
+        return RunError(f"the run is {record.status}")
+    return RunError(record.error.message, hint=record.error.hint, where=record.error.where)

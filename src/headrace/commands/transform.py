@@ -1,0 +1,68 @@
+"""`headrace transform`: the features of new rows, by the state that was published with a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
+from headrace.commands.terminal import common_options, json_option, terminal
+from headrace.schemas.errors import ConflictError, DataError, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@click.command()
+@dataset_argument
+@click.argument("input_", metavar="INPUT")
+@click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option("--history", default="", metavar="FILES", help="Earlier rows, for steps that look back in time.")
+@click.option("--force", is_flag=True, help="Write over OUTPUT if it is there.")
+@catalog_option
+@json_option
+@common_options
+def transform(dataset: str, input_: str, output: Path, history: str, force: bool, catalog: str) -> None:
+    """Make the features of the rows in INPUT (Parquet: a file, a folder or a pattern), write them to OUTPUT.
+
+    One row of features for each row of INPUT, in its order.
+    """
+    from headrace.catalog.reader import open_dataset
+
+    if output.exists() and not force:
+        raise ConflictError("there is a file of that name", hint="--force writes over it", where=str(output))
+    if not output.absolute().parent.is_dir():
+        raise UsageError("there is no folder of that name", where=str(output.absolute().parent))
+    opened = open_dataset(dataset_uri(dataset, catalog))
+    state = opened.state_path
+    if state is None:
+        raise DataError("was published without a fitted pipeline", where=f"{opened.name}@{opened.version}")
+
+    from headrace.pipelines.fitted import FittedPipeline
+
+    fitted = FittedPipeline.load(state.parent)
+    features = fitted.transform(_read(input_), history=_read(history) if history else None)
+    temporary = output.with_name(f".{output.name}.part")
+    try:
+        features.write_parquet(temporary)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    data = {"dataset": opened.name, "version": opened.version, "output": output, "rows": features.height}
+    words = f"{output}: {features.height:,} rows, {features.width} columns, as {opened.name}@{opened.version}"
+    terminal().show({**data, "columns": features.columns}, lambda: words)
+
+
+def _read(files: str) -> pl.DataFrame:
+    import polars as pl
+
+    from headrace.schemas.footers import find_files, read_footer
+
+    paths = find_files(files)
+    if not paths:
+        raise DataError("there is no file to read", where=files)
+    for path in paths:
+        read_footer(path)
+    return pl.concat([pl.read_parquet(path) for path in paths])
