@@ -1,28 +1,79 @@
-"""headrace's fit, apply and write on ctr, and nothing else: the same job as the scripts do.
+"""headrace's operators fitted and applied on ctr, and nothing else: the same job as the scripts do.
 
-python -m benchmarks.ctr_core IN OUT
+    python -m benchmarks.ctr_core IN OUT
+
+No contract, no plan, no exchange, no statistics, no checksums, no commit: what the operators cost by themselves, a file
+at a time. `headrace run` on `ctr_pipeline` is the other side, with everything on.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
 
-class NotConnected(Exception):
-    """The functions that this side calls are not there."""
+from benchmarks.ctr_pipeline import pipeline
+from headrace.engines.engine import CpuEngine, Engine
+from headrace.transforms.base import UNIT, Learner, Operator, Transform
 
 
 def fit_apply_write(source: Path, target: Path) -> None:
-    """Learn on the Parquet files in `source` and write the features as Parquet files to `target`.
+    """Learn on the Parquet files in `source` and write the features, a file for a file, to `target`.
 
-    No contract, no shuffle, no statistics, no checksums, no commit.
+    Two passes: the learners of ctr depend on no other learner. Memory: one file's rows and the vocabularies.
     """
-    raise NotConnected(f"headrace's fit and apply are not connected here yet: {source} -> {target}")
+    engine = CpuEngine()
+    files = sorted(source.glob("*.parquet"))
+    empty = pl.scan_parquet(files[0]).head(0).collect().lazy()
+    before, learners = _placed(empty, engine)
+    partials: list[list[pl.DataFrame]] = [[] for _ in learners]
+    columns = [name for learner in learners for name in learner.measured]
+    for number, file in enumerate(files):
+        rows = engine.collect([_applied(before, pl.scan_parquet(file), engine).select(columns)])[0].lazy()
+        tables = engine.collect([_measured(learner, rows, number, engine) for learner in learners])
+        for kept, table in zip(partials, tables, strict=True):
+            kept.append(table)
+    totals = engine.collect(
+        [learner.merge([table.lazy() for table in kept]) for learner, kept in zip(learners, partials, strict=True)]
+    )
+    fitted = [*before, *(learner.learn(total) for learner, total in zip(learners, totals, strict=True))]
+    target.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        rows = engine.collect([_applied(fitted, pl.scan_parquet(file), engine)])[0]
+        rows.write_parquet(target / file.name, compression="lz4")
 
 
-CONNECTED = False
-"""Set together with the body of `fit_apply_write`; the comparison leaves this side out until then."""
+def _placed(empty: pl.LazyFrame, engine: Engine) -> tuple[list[Transform], list[Learner]]:
+    """The steps that need no data, fitted, and then the learners: each resolved against the columns it meets."""
+    before: list[Transform] = []
+    learners: list[Learner] = []
+    for step in pipeline.steps:
+        for part in step.resolve(_applied(before, empty, engine).collect_schema()).parts():
+            if isinstance(part, Learner) and part.measured:
+                learners.append(part)
+            else:
+                before.append(_fitted(part))
+    return before, learners
+
+
+def _fitted(step: Operator) -> Transform:
+    if isinstance(step, Learner):
+        return step.learn(pl.DataFrame())
+    assert isinstance(step, Transform)
+    return step
+
+
+def _applied(steps: Sequence[Transform], frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+    for step in steps:
+        frame = step.apply(frame, engine)
+    return frame
+
+
+def _measured(learner: Learner, rows: pl.LazyFrame, number: int, engine: Engine) -> pl.LazyFrame:
+    table = learner.measure(rows, engine)
+    return table.with_columns(pl.lit(number, pl.Int64).alias(UNIT)) if learner.by_unit else table
 
 
 if __name__ == "__main__":
