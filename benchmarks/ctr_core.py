@@ -41,8 +41,8 @@ def fit_apply_write(source: Path, target: Path) -> None:
     fitted = [*before, *(learner.learn(total) for learner, total in zip(learners, totals, strict=True))]
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
-        rows = engine.collect([_applied(fitted, pl.scan_parquet(file), engine)])[0]
-        rows.write_parquet(target / file.name, compression="lz4")
+        features = engine.collect([_applied(fitted, pl.scan_parquet(file), engine)])[0]
+        features.write_parquet(target / file.name, compression="lz4")
 
 
 def _placed(empty: pl.LazyFrame, engine: Engine) -> tuple[list[Transform], list[Learner]]:
