@@ -48,7 +48,7 @@ class StageLines:
 
 
 class StageBars:
-    """A bar per stage: share of its tasks, rows per second, time left."""
+    """A bar per stage: share of its rows, rows per second, time left."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
@@ -58,20 +58,17 @@ class StageBars:
 
     def start(self, stage: str, total: int) -> None:
         self._rows[stage], self._started[stage] = 0, time.monotonic()
-        # A stage of one task has nothing to show in between: the bar moves to and fro.
-        self._tasks[stage] = self._bars.add_task(stage, total=total if total > 1 else None, words="")
+        # Without a total the bar moves to and fro.
+        self._tasks[stage] = self._bars.add_task(stage, total=total or None, words="")
 
     def advance(self, stage: str, rows: int = 0) -> None:
         self._rows[stage] += rows
         seconds = time.monotonic() - self._started[stage]
-        self._bars.update(self._tasks[stage], advance=1, words=_rows_in_words(self._rows[stage], seconds).strip())
+        self._bars.update(self._tasks[stage], advance=rows, words=_rows_in_words(self._rows[stage], seconds))
 
     def finish(self, stage: str) -> None:
-        task = self._tasks[stage]
-        done = self._bars.tasks[self._bars.task_ids.index(task)]
-        total = done.total or 1
-        self._bars.update(task, total=total, completed=total)
-        self._bars.stop_task(task)
+        total = max(1, self._rows[stage])
+        self._bars.update(self._tasks[stage], total=total, completed=total)
 
 
 @contextmanager
@@ -95,4 +92,4 @@ def _rows_in_words(rows: int, seconds: float) -> str:
     if not rows:
         return ""
     speed = f"  {rows / seconds:>12,.0f} rows/s" if seconds >= 0.05 else ""
-    return f"  {rows:>14,} rows{speed}"
+    return f"{rows:>14,} rows{speed}"
