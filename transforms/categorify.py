@@ -140,9 +140,11 @@ class Categorify(Learner):
         counted = [
             frame.select(pl.col(c).alias("value")).drop_nulls().group_by("value").agg(count) for c in self.columns
         ]
-        return counted[0] if len(counted) == 1 else self.merge(counted)
+        return self.merge(counted)
 
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        if len(tables) == 1:
+            return tables[0]
         return pl.concat(tables, how="vertical").group_by(self._keys).agg(pl.col("count").sum())
 
     def learn(self, total: pl.DataFrame) -> Transform:

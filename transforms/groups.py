@@ -114,7 +114,7 @@ class GroupStats(Learner):
         return measured[0]
 
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
-        return self._merged(pl.concat(tables, how="vertical"))
+        return tables[0] if len(tables) == 1 else self._merged(pl.concat(tables, how="vertical"))
 
     def _merged(self, table: pl.LazyFrame) -> pl.LazyFrame:
         added = [n for n in table.collect_schema().names() if not n.endswith((":value", ":min", ":max", ":group"))]

@@ -169,10 +169,6 @@ class AsOfJoin(Join):
     def reads(self) -> tuple[str, ...]:
         return (*self.by, self.on)
 
-    def check(self, schema: pl.Schema) -> None:
-        if schema[self.on] not in (pl.Date, pl.Datetime):
-            raise PipelineError(f"AsOfJoin takes a date or a datetime as `on`, got {schema[self.on]} in {self.on!r}")
-
     def bind(self, tables: Mapping[str, Table]) -> AsOfJoined:
         frame = _table(self, tables)
         time = self.table_on or self.on
@@ -224,6 +220,8 @@ class AsOfJoined(Transform):
         return tuple(c for c in self.table.frame.columns if c not in (*self.by, _TABLE_TIME))
 
     def check(self, schema: pl.Schema) -> None:
+        if schema[self.on] not in (pl.Date, pl.Datetime):
+            raise PipelineError(f"AsOfJoin takes a date or a datetime as `on`, got {schema[self.on]} in {self.on!r}")
         table = self.table.frame.schema
         _check_fit("AsOfJoin", self.table_name, schema, table, self.by, self.writes)
         if _zone(schema[self.on]) != _zone(table[_TABLE_TIME]):

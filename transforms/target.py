@@ -148,6 +148,8 @@ class TargetEncode(Learner):
         )
 
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        if len(tables) == 1:
+            return tables[0]
         both = pl.concat(tables, how="vertical")
         names = [n for n in both.collect_schema().names() if n not in (*self._keys, "fold")]
         return both.group_by(*self._keys, "fold").agg(pl.col(names).sum())
