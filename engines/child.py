@@ -32,6 +32,8 @@ def main(role: str, parent: str, folder: str, name: str = "") -> None:
     # sign of its end is that this process has another parent.
     threading.Thread(target=_end_with, args=(int(parent), folder), daemon=True).start()
     import dask
+
+    dask.config.set({"logging": {"distributed": "warning"}})  # read by the next import
     import distributed  # noqa: F401  (its configuration has to be there before ours)
 
     dask.config.set(SETTINGS)

@@ -114,8 +114,10 @@ class LocalProcesses:
     def lost_scheduler(self) -> RunError:
         """The error for a scheduler that no longer answers."""
         status = ""
-        if self._scheduler is not None and self._scheduler.poll() is not None:
-            status = f" (process {self._scheduler.pid}: {_status(self._scheduler)})"
+        if self._scheduler is not None:
+            with suppress(subprocess.TimeoutExpired):  # its connections close a moment before it has ended
+                self._scheduler.wait(timeout=1)
+                status = f" (process {self._scheduler.pid}: {_status(self._scheduler)})"
         return RunError(
             f"the scheduler {self.address} is gone{status}{self.tail('scheduler')}",
             hint="run again: finished partitions are not repeated",
