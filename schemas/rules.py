@@ -104,11 +104,24 @@ def split(frame: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.
 
 
 def with_reasons(frame: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
-    """Add ``reasons``: List[String], the rules that each row fails, in the rules' order; on the CPU."""
-    if not rules:
+    """Add ``reasons``: List[String], the rules that each row fails, in the rules' order; on the CPU.
+
+    Cost: one pass, and then by the number of failures. (A list of as many texts as there are rules, most of them null
+    and dropped again, takes twenty times as long.)
+    """
+    verdicts = frame.select(rule.expr for rule in rules)
+    failures = [
+        pl.DataFrame({"row": rows, REASONS: pl.repeat(verdict.name, rows.len(), dtype=pl.String, eager=True)})
+        for verdict in verdicts
+        if (rows := (~verdict).arg_true()).len()
+    ]
+    if not failures:
         return frame.with_columns(pl.Series(REASONS, [[]] * frame.height, dtype=pl.List(pl.String)))
-    names = [pl.when(~rule.expr).then(pl.lit(rule.name)) for rule in rules]
-    return frame.with_columns(pl.concat_list(names).list.drop_nulls().alias(REASONS))
+    # Grouping keeps the order inside a group, which is that of the rules.
+    by_row = pl.concat(failures).group_by("row", maintain_order=True).agg(REASONS)
+    every_row = pl.DataFrame({"row": pl.int_range(frame.height, eager=True).cast(by_row.schema["row"])})
+    listed = every_row.join(by_row, on="row", how="left", maintain_order="left").get_column(REASONS)
+    return frame.with_columns(listed.fill_null(pl.Series([[]], dtype=pl.List(pl.String))))
 
 
 def count_reasons(bad: pl.DataFrame) -> dict[str, int]:

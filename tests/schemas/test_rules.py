@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from headrace.schemas.contract import Column, Contract, SqlRule
 from headrace.schemas.errors import ContractError, DataError
-from headrace.schemas.rules import OK, compile_rules, count_reasons, flag, good_mask, split
+from headrace.schemas.rules import OK, compile_rules, count_reasons, flag, good_mask, split, with_reasons
 
 NAN, INF = math.nan, math.inf
 
@@ -139,6 +139,11 @@ def test_order_is_kept_and_reasons_are_counted() -> None:
     assert bad.get_column("i").to_list() == [7, -1]
     assert count_reasons(bad) == {"i:allowed": 2, "i:range": 1}
     assert count_reasons(bad.clear()) == {}
+
+
+def test_good_rows_among_the_bad_have_no_reasons() -> None:
+    data = with_reasons(frame({}, {"i": -1}, {}), compile_rules(EVERY_KIND))
+    assert data.get_column("reasons").to_list() == [[], ["i:range", "i:allowed"], []]
 
 
 def test_contract_without_rules_takes_every_row() -> None:
