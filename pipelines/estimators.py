@@ -125,4 +125,4 @@ def make_estimator(estimator: Estimator, parameters: Mapping[str, Any], seed: in
         )
     # Threads build whole trees, each from its own seed: their number does not change the result.
     own = {"random_state": seed, **({"n_jobs": -1} if estimator.family == "forest" else {})}
-    return model.set_params(**{**own, **parameters})
+    return model.set_params(**{**{key: value for key, value in own.items() if key in known}, **parameters})
