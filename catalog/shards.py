@@ -96,23 +96,54 @@ def shard_path(split: str, number: int) -> str:
 
 
 def plain_table(table: pa.Table, *, nullable: Collection[str] = frozenset(), where: str = "") -> pa.Table:
-    """The table as it will be stored: no dictionaries, views or metadata, REQUIRED unless named in `nullable`."""
+    """The table as it will be stored: no dictionaries, views or metadata, REQUIRED unless named in `nullable`.
+
+    Items of lists are required where their column is. Raises DataError for a null that is not allowed.
+    """
     if missing := sorted(set(nullable) - set(table.column_names)):
         raise DataError(f"nullable names columns that are not there: {', '.join(missing)}", where=where)
     columns = []
     fields = []
     for field, column in zip(table.schema, table.columns, strict=True):
-        if field.name not in nullable and column.null_count:
-            raise DataError(
-                f"column {field.name!r} is published as required and has {column.null_count} nulls in "
-                f"{table.num_rows} rows",
-                hint="fill it (FillNull), drop the rows (DropNull), or let it be nullable",
-                where=where,
-            )
+        required = field.name not in nullable
+        if required and (nulls := column.null_count):
+            raise _nulls(field.name, f"{nulls} nulls in {table.num_rows} rows", where)
         stored = _stored_type(field.type)
-        columns.append(column if stored == field.type else column.cast(stored))
-        fields.append(pa.field(field.name, stored, nullable=field.name in nullable))
+        if stored != field.type:
+            column = column.cast(stored)
+        if required and _is_list(stored):
+            if items := sum(chunk.flatten().null_count for chunk in column.chunks):
+                raise _nulls(field.name, f"{items} nulls in its lists", where)
+            column = _required_items(column)
+        columns.append(column)
+        fields.append(pa.field(field.name, column.type, nullable=not required))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _nulls(name: str, what: str, where: str) -> DataError:
+    return DataError(
+        f"column {name!r} is published as required and has {what}",
+        hint="fill it (FillNull), drop the rows (DropNull), or let it be nullable",
+        where=where,
+    )
+
+
+def _is_list(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(dtype) or pa.types.is_list(dtype) or pa.types.is_large_list(dtype))
+
+
+def _required_items(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Lists without nulls, of a type that says so. No values are copied."""
+    item = pa.field("element", column.type.value_type, nullable=False)
+    if pa.types.is_fixed_size_list(column.type):
+        dtype = pa.list_(item, column.type.list_size)
+        chunks = [pa.FixedSizeListArray.from_arrays(chunk.flatten(), type=dtype) for chunk in column.chunks]
+    else:
+        large = pa.types.is_large_list(column.type)
+        dtype = pa.large_list(item) if large else pa.list_(item)
+        kind = pa.LargeListArray if large else pa.ListArray
+        chunks = [kind.from_arrays(chunk.offsets, chunk.values, type=dtype) for chunk in column.chunks]
+    return pa.chunked_array(chunks, type=dtype)
 
 
 def _stored_type(dtype: pa.DataType) -> pa.DataType:
@@ -129,7 +160,7 @@ def _float_leaves(field: pa.Field) -> list[str]:
     """The dotted names by which the Parquet writer knows the float columns of a field."""
     if pa.types.is_float32(field.type) or pa.types.is_float64(field.type):
         return [field.name]
-    if pa.types.is_fixed_size_list(field.type) or pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+    if _is_list(field.type):
         inner = field.type.value_type
         if pa.types.is_float32(inner) or pa.types.is_float64(inner):
             return [f"{field.name}.list.element"]
