@@ -54,8 +54,11 @@ def describe(error: BaseException, command: str = "") -> Failure:
         ended = type(error).__name__ == "Terminated"
         words = "terminated" if ended else "interrupted"
         return Failure("interrupted", f"{words}; nothing was published", "", "", TERMINATED if ended else INTERRUPTED)
-    if isinstance(error, ModuleNotFoundError) and (extra := EXTRA_OF.get((error.name or "").partition(".")[0])):
-        return Failure("environment", f"{error.name} is not installed", f"pip install 'headrace[{extra}]'", "", 3)
+    if isinstance(error, SystemExit):
+        error = BrokenPipeError("the other end of a connection was closed")
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if extra := EXTRA_OF.get(missing):
+        return Failure("environment", f"{missing} is not installed", f"pip install 'headrace[{extra}]'", "", 3)
     reason = " ".join(str(error).split())
     named = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
     return Failure("internal", named, "run again with --debug for the traceback", "", 1)

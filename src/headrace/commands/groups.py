@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -70,20 +71,18 @@ class Root(LazyGroup):
 
     def _run(self, words: list[str], prog_name: str | None, extra: dict[str, Any]) -> int:
         try:
-            try:
-                # Without standalone mode click hands back the code of ctx.exit(), or what the command returned.
-                ended = super().main(words, prog_name=prog_name, **extra)
-                code = ended if isinstance(ended, int) else 0
-            except BrokenPipeError:
-                raise
-            except (Exception, KeyboardInterrupt) as error:
-                code = failure.report(error, words, self.command_words(words))
+            # Without standalone mode click hands back the code of ctx.exit(), or what the command returned.
+            ended = super().main(words, prog_name=prog_name, **extra)
             sys.stdout.flush()
-        except BrokenPipeError:
+            return ended if isinstance(ended, int) else 0
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            # click makes a SystemExit of a broken pipe, whichever pipe it was.
+            broken = isinstance(error, BrokenPipeError | SystemExit)
+            if not (broken and _reader_is_gone()):
+                return failure.report(error, words, self.command_words(words))
             # The reader of stdout has seen enough (`| head`). Nothing must be written again, not even at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        return code
 
     def command_words(self, words: Sequence[str]) -> str:
         """The command that `words` begin with, such as `datasets list`, as far as it is known."""
@@ -98,6 +97,15 @@ class Root(LazyGroup):
             group = self.get_command(click.Context(self), word) if len(named) == 1 else None
             members = group.commands if isinstance(group, click.Group) else {}
         return " ".join(named)
+
+
+def _reader_is_gone() -> bool:
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no stdout, or one that is no file
+        return False
 
 
 def _on_terminate() -> Any:

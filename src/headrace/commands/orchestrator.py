@@ -86,7 +86,7 @@ def _ask(url: str, timeout: float) -> str:
         with opener.open(request.Request(url, headers=headers), timeout=timeout) as reply:
             return "" if reply.status == 200 else f"HTTP {reply.status}"
     except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
+        return f"HTTP {error.code}" if hasattr(error, "code") else str(getattr(error, "reason", error))
 
 
 def _installed() -> bool:

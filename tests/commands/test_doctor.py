@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from headrace.commands import installation, machine
+from headrace.commands.findings import Finding
+
+
+def test_doctor_says_what_is_there(invoke: Callable[..., Result]) -> None:
+    result = invoke("doctor")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    for name in ("Python", "polars", "CPU engine", "cores", "memory", "GPU engine", "catalog", "Prefect API"):
+        assert any(name in line for line in lines)
+    assert any("not there yet" in line for line in lines)
+
+
+def test_doctor_leaves_nothing_behind(invoke: Callable[..., Result], tmp_path: Any) -> None:
+    assert invoke("doctor", "--catalog", "a/b").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_as_json(document: Callable[..., dict[str, Any]]) -> None:
+    found = document("doctor")
+    assert found["ok"] is True
+    assert found["data"]["cpu_engine_works"] is True
+    assert {"name", "state", "found", "advice", "needed"} == set(found["data"]["findings"][0])
+
+
+def test_doctor_exits_3_where_the_cpu_engine_cannot_work(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Finding("polars", "broken", "not installed", "pip install 'polars>=1.35'", needed=True)
+    monkeypatch.setattr(installation, "findings", lambda: iter([broken]))
+    monkeypatch.setattr(machine, "findings", lambda _: iter([]))
+    result = invoke("doctor")
+    assert result.exit_code == 3
+    assert "XX  polars  not installed" in result.stdout
+    assert "pip install 'polars>=1.35'" in result.stdout
+    assert result.stderr.startswith("error[environment]: the CPU engine cannot work here: polars\n")
+
+
+def test_a_catalog_that_cannot_be_written_is_a_warning(invoke: Callable[..., Result]) -> None:
+    result = invoke("doctor", "--catalog", "/proc/published")
+    assert result.exit_code == 0
+    assert "!!  catalog" in result.stdout
+
+
+def test_a_container_limits_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {
+        "/proc/meminfo": "MemTotal:       16000000 kB\nMemAvailable:    8000000 kB\n",
+        "/sys/fs/cgroup/memory.max": "1000000000\n",
+        "/sys/fs/cgroup/memory.current": "400000000\n",
+        "/sys/fs/cgroup/cpu.max": "100000 100000\n",
+    }
+    monkeypatch.setattr(machine, "_text", lambda path: texts[path])
+    assert machine.memory() == (600_000_000, 1_000_000_000)
+    assert machine.usable_cores() == 1
