@@ -138,7 +138,8 @@ def build(pipeline: Pipeline, options: RunOptions | None = None, progress: Progr
     options = options or RunOptions()
     run = _Run(pipeline, options, progress or Silent())
     with run.recorded(), _told():
-        return run.through_all_stages()
+        run.through_all_stages()
+    return run.record
 
 
 class _Run:
@@ -160,16 +161,11 @@ class _Run:
             pid=os.getpid(),
         )
 
-    def through_all_stages(self) -> RunRecord:
+    def through_all_stages(self) -> None:
         there = published_before(self.options, self.pipeline.name)
         if there is not None:
-            return self._update(
-                status="done",
-                dataset=self.pipeline.name,
-                version=there.version,
-                path=str(there.path),
-                report=str(there.path / "report.html"),
-            )
+            self._done(there)
+            return
         chosen = choose(self.options.engine)
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
@@ -179,7 +175,10 @@ class _Run:
             self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
             published = self._compute(work, executor, chosen)
         lock.remove()
-        return self._update(
+        self._done(published)
+
+    def _done(self, published: Published) -> None:
+        self._update(
             status="done",
             dataset=published.dataset,
             version=published.version,
@@ -234,9 +233,8 @@ class _Run:
         self.progress.finish(stage)
         return value
 
-    def _update(self, **changes: object) -> RunRecord:
+    def _update(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)
-        return self.record
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -290,7 +288,8 @@ def baseline_stage(work: Work, build: Path, written: Written) -> tuple[BaselineR
             features=work.resolved.features,
             label=work.pipeline.target,
             task=work.pipeline.task,
-            folder=build / "baselines",
+            build=build,
+            categorical=tuple(published_ids(work)),
         )
     )
 

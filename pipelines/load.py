@@ -24,7 +24,7 @@ _LOG = logging.getLogger("headrace")
 
 def gallery_names() -> tuple[str, ...]:
     """The shipped pipelines."""
-    return tuple(sorted(path.parent.name for path in GALLERY.glob("*/pipeline.yaml")))
+    return tuple(sorted(path.parent.name for path in GALLERY.glob("*/pipeline.py")))
 
 
 def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) -> Pipeline:
@@ -46,7 +46,7 @@ def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) ->
     if reference in gallery_names():
         if not changes.get("source.root"):
             changes["source.root"] = str(_sample(reference))
-        return from_yaml(GALLERY / reference / "pipeline.yaml", changes)
+        reference = f"headrace.pipelines.gallery.{reference}.pipeline:pipeline"
     if reference.endswith((".yaml", ".yml")):
         return from_yaml(Path(reference), changes)
     if ":" in reference:

@@ -181,6 +181,7 @@ def _assign_split(pipeline: Pipeline, frame: pl.DataFrame, engine: Engine) -> pl
 def _output(pipeline: Pipeline, schema: pl.Schema) -> tuple[pl.Schema, tuple[str, ...]]:
     output = pipeline.output
     taken = {pipeline.target, *output.keep}
+    reserved = taken | {*pipeline.split.reads, *pipeline.contract.primary_key}
     for name, what in ((pipeline.target, "target"), *((k, "output.keep") for k in output.keep)):
         if name not in schema:
             raise PipelineError(
@@ -192,10 +193,10 @@ def _output(pipeline: Pipeline, schema: pl.Schema) -> tuple[pl.Schema, tuple[str
         names = tuple(
             c
             for c, dtype in schema.items()
-            if c not in taken and not c.startswith("__") and (dtype.is_numeric() or dtype == pl.Boolean)
+            if c not in reserved and not c.startswith("__") and (dtype.is_numeric() or dtype == pl.Boolean)
         )
     else:
-        names = output.features.expand(schema, taken).names
+        names = output.features.expand(schema, reserved).names
         unknown = [c for c in names if c not in schema]
         if unknown:
             raise PipelineError(
