@@ -36,7 +36,7 @@ def main(role: str, parent: str, folder: str, name: str = "") -> None:
     dask.config.set({"logging": {"distributed": "warning"}})  # read by the next import
     import distributed  # noqa: F401  (its configuration has to be there before ours)
 
-    dask.config.set(SETTINGS)
+    dask.config.set(SETTINGS | {"temporary-directory": folder})
     asyncio.run(_schedule() if role == "scheduler" else _work(folder, name))
 
 

@@ -278,7 +278,7 @@ def test_a_scheduler_that_is_killed_is_an_error(tmp_path: Path) -> None:
         scheduler = min(pid for pid in children(os.getpid()) if "scheduler" in psutil.Process(pid).cmdline())
         with (
             answering(tmp_path, lambda _: kill(scheduler), tasks=2),
-            pytest.raises(RunError, match="the scheduler .* is gone .*SIGKILL"),
+            pytest.raises(RunError, match=r"the scheduler .* is gone .*SIGKILL"),
         ):
             executor.map(meet, [Meeting(tmp_path, i) for i in range(6)])
         with pytest.raises(RunError, match="is gone"):
@@ -300,7 +300,7 @@ def test_processes_that_end_at_once_are_quoted(
     python.write_text("#!/bin/sh\necho no such library >&2\nexit 7\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(CapabilityError, match="did not start(.|\n)*no such library"), open_cluster("local:2", "cpu"):
+    with pytest.raises(CapabilityError, match=r"did not start(.|\n)*no such library"), open_cluster("local:2", "cpu"):
         pass
     assert list(own_folder.iterdir()) == []
 
@@ -328,9 +328,11 @@ def test_processes_that_never_answer_are_ended(
 @pytest.mark.slow
 def test_nothing_is_left_after_an_error(own_folder: Path) -> None:
     before = children(os.getpid())
-    with pytest.raises(ZeroDivisionError), open_cluster("local:2", "cpu"):
-        assert len(children(os.getpid())) == len(before) + 3
+    started = []
+    with suppress(ZeroDivisionError), open_cluster("local:2", "cpu"):
+        started += children(os.getpid())
         raise ZeroDivisionError
+    assert len(started) == len(before) + 3
     assert children(os.getpid()) == before
     assert list(own_folder.iterdir()) == []
 
@@ -413,12 +415,13 @@ def test_a_running_cluster_is_used_and_left_running() -> None:
 
 @pytest.mark.slow
 def test_a_running_cluster_that_loses_all_workers_is_an_error(tmp_path: Path) -> None:
-    with running_cluster(1) as processes, open_cluster(processes.address, "cpu", patience_seconds=1) as executor:
-        with (
-            answering(tmp_path, lambda pids: kill(pids[0]), tasks=1),
-            pytest.raises(RunError, match="no worker is left"),
-        ):
-            executor.map(meet, [Meeting(tmp_path, i) for i in range(4)])
+    with (
+        running_cluster(1) as processes,
+        open_cluster(processes.address, "cpu", patience_seconds=1) as executor,
+        answering(tmp_path, lambda pids: kill(pids[0]), tasks=1),
+        pytest.raises(RunError, match="no worker is left"),
+    ):
+        executor.map(meet, [Meeting(tmp_path, i) for i in range(4)])
 
 
 @pytest.mark.slow
@@ -461,14 +464,24 @@ def test_workers_that_cannot_import_headrace_are_named(tmp_path: Path) -> None:
     with running_cluster(1) as processes:
         kill(processes.pids[1])
         worker = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", processes.address, "--no-nanny", "--no-dashboard"]
-            + ["--host", "127.0.0.1", "--local-directory", str(tmp_path)],
+            [
+                sys.executable,
+                "-m",
+                "distributed.cli.dask_worker",
+                processes.address,
+                "--no-nanny",
+                "--no-dashboard",
+                "--host",
+                "127.0.0.1",
+                "--local-directory",
+                str(tmp_path),
+            ],
             env=os.environ | {"PYTHONPATH": str(broken.parent)},
             stderr=subprocess.DEVNULL,
         )
         try:
             with (
-                pytest.raises(CapabilityError, match="cannot import headrace: .*half an installation"),
+                pytest.raises(CapabilityError, match=r"cannot import headrace: .*half an installation"),
                 open_cluster(processes.address, "cpu", connect_seconds=60),
             ):
                 pass
