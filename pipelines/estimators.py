@@ -13,7 +13,7 @@ Task = Literal["classification", "regression"]
 Family = Literal["constant", "linear", "forest"]
 Parameters = Mapping[str, float | int | str | bool | None]
 
-_ROWS_PER_TREE: Final = 16_384
+_ROWS_PER_TREE: Final = 10_000
 
 
 @dataclass(frozen=True)
