@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from headrace.engines import translation
+from headrace.schemas.errors import CapabilityError
+
+
+@pytest.fixture
+def shop(invoke: Callable[..., Result], tmp_path: Path) -> Path:
+    invoke("init", "shop")
+    return tmp_path / "shop" / "pipeline.yaml"
+
+
+def test_check_reports_source_features_and_gpu(invoke: Callable[..., Result], shop: Path) -> None:
+    result = invoke("check", shop)
+    assert result.exit_code == 0
+    assert "6 files, 24,000 rows" in result.stdout
+    assert "customer_target" in result.stdout
+    assert "GPU       " in result.stdout
+
+
+def test_without_cudf_polars_the_gpu_is_not_checked_and_it_says_so(
+    document: Callable[..., dict[str, Any]], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent() -> None:
+        raise CapabilityError("cudf-polars is not installed", hint="pip install it")
+
+    monkeypatch.setattr(translation, "require", absent)
+    gpu = document("check", shop)["data"]["gpu"]
+    assert gpu == {"checked": False, "words": "not checked: cudf-polars is not installed (pip install it)", "steps": []}
+
+
+def test_what_does_not_translate_is_named_by_step(
+    invoke: Callable[..., Result], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translation, "require", lambda: None)
+    monkeypatch.setattr(translation, "untranslatable", lambda _: ["NotImplementedError: cut"])
+    result = invoke("check", shop)
+    assert "7 of 7 steps do not translate" in result.stdout
+    assert "  step 1 Derive(amount): NotImplementedError: cut" in result.stdout
+
+
+def test_a_wrong_step_is_named(invoke: Callable[..., Result], shop: Path) -> None:
+    shop.write_text(shop.read_text().replace("columns: [country, product]", "columns: [county]"))
+    result = invoke("check", shop)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error[pipeline]: ")
+    assert "county" in result.stderr
+
+
+def test_an_unknown_pipeline_is_usage(invoke: Callable[..., Result]) -> None:
+    assert invoke("check", "nothing.yaml").exit_code == 2
+    assert invoke("check", "flihgts").exit_code == 2
+
+
+def test_a_damaged_file_is_named(invoke: Callable[..., Result], shop: Path) -> None:
+    (shop.parent / "data" / "orders-2025-03.parquet").write_bytes(b"no parquet")
+    result = invoke("check", shop)
+    assert result.exit_code == 1
+    assert "orders-2025-03.parquet" in result.stderr
