@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from headrace.catalog.card import dataset_card
+from headrace.catalog.manifest import BaselineResult, Manifest, Split
+from headrace.catalog.reader import open_dataset
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    return document
+
+
+def test_the_front_matter_names_the_files_of_each_split(filled: Callable[..., Any]) -> None:
+    _, manifest = filled()
+    assert front_matter(dataset_card(manifest)) == {
+        "pretty_name": "demo",
+        "tags": ["tabular", "headrace"],
+        "size_categories": ["n<1K"],
+        "configs": [
+            {
+                "config_name": "default",
+                "default": True,
+                "data_files": [
+                    {"split": "train", "path": ["train/part-00000.parquet"]},
+                    {"split": "test", "path": ["test/part-00000.parquet"]},
+                ],
+            }
+        ],
+    }
+
+
+def test_a_split_without_files_is_told_but_not_configured(filled: Callable[..., Any]) -> None:
+    _, manifest = filled()
+    splits = dict(manifest.splits) | {"validation": Split(rule="none", rows=0)}
+    card = dataset_card(manifest.model_copy(update={"splits": splits}))
+    assert [entry["split"] for entry in front_matter(card)["configs"][0]["data_files"]] == ["train", "test"]
+    assert "| validation | 0 | 0 | 0 | none |" in card
+
+
+def test_the_body_says_what_is_in_it(filled: Callable[..., Any]) -> None:
+    _, manifest = filled()
+    baseline = BaselineResult(
+        name="logistic",
+        estimator="sklearn.linear_model.LogisticRegression",
+        task="classification",
+        target="late",
+        metrics={"validation": {"auc": 0.71234, "log_loss": None}},
+    )
+    card = dataset_card(manifest.model_copy(update={"baselines": (baseline,)}))
+    for line in (
+        "| train | 4 | 1 | ",
+        "| `delay` | feature | numeric | float |  | 0 | 4 | -1.25 | 2.688 | 8.5 |",
+        "| `carrier` | feature | categorical | int32 | < 5 (null 1) | 0 | 3 | 2 | 2.75 | 4 |",
+        "| `late` | label | numeric | uint8 |  | 0 | 2 | 0 | 0.25 | 1 |",
+        "| logistic | late | validation | 0.7123 |  |",
+        "7 rows read, 6 published, 0 filtered, 1 quarantined, 0 files set aside.",
+        "| delay > 0 | 1 |",
+        "Rows are shuffled globally (seed 7).",
+        'dataset = open_dataset("<catalog>/demo")',
+    ):
+        assert line in card
+
+
+def test_text_from_the_data_cannot_break_the_table(filled: Callable[..., Any]) -> None:
+    frame = pl.DataFrame({"a|b": ["x\n| y", "z\\"]})
+    _, manifest = filled(frame=frame)
+    lines = [line for line in dataset_card(manifest).splitlines() if line.startswith("| `a")]
+    assert lines == ["| `a\\|b` | feature | numeric | large_string |  | 0 | 2 | x \\| y |  | z\\\\ |"]
+
+
+LOAD = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import datasets
+found = datasets.load_dataset(sys.argv[1])
+print(json.dumps({split: found[split].to_dict() for split in found}))
+"""
+
+
+@pytest.mark.slow
+def test_hugging_face_loads_the_folder_offline(make: Any, catalog: Path, tmp_path: Path) -> None:
+    published = make()
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_DATASETS_CACHE": str(tmp_path / "hf" / "datasets"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(published.path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    dataset = open_dataset(catalog / "demo")
+    assert found == {split: dataset.to_polars(split).to_dict(as_series=False) for split in ("train", "test")}
+
+
+def test_the_card_does_not_depend_on_where_it_is(filled: Callable[..., tuple[Any, Manifest]]) -> None:
+    build, manifest = filled()
+    assert str(build.path) not in dataset_card(manifest)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from headrace.catalog import log
+from headrace.catalog.build import Build
+from headrace.catalog.manifest import Manifest, Producer, Split, dump
+from headrace.catalog.reader import open_dataset
+from headrace.catalog.store import open_store
+from headrace.schemas.errors import DataError, UsageError
+
+Filled = Callable[..., tuple[Build, Manifest]]
+
+
+def commit_document(catalog: Path, build: Build, document: dict[str, Any]) -> None:
+    """Publish a manifest that our own writer would not write."""
+    data = json.dumps(document).encode()
+    (build.path / "manifest.json").write_bytes(data)
+    log.commit(
+        open_store(catalog / "demo"),
+        build=build.id,
+        manifest_sha256=hashlib.sha256(data).hexdigest(),
+        producer=Producer(headrace="9.0", python="3.14", polars="2.0"),
+    )
+
+
+def document_of(manifest: Manifest) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(dump(manifest))
+    return document
+
+
+def test_a_dataset_opens_with_its_rows(make: Any, catalog: Path) -> None:
+    make()
+    dataset = open_dataset(catalog / "demo")
+    assert (dataset.name, dataset.version, dataset.splits) == ("demo", 1, ("train", "test"))
+    assert dataset.rows == {"train": 4, "test": 2}
+    assert dataset.to_polars("test").to_dict(as_series=False) == {
+        "delay": [0.5, -1.25],
+        "carrier": [2, 3],
+        "late": [0, 0],
+    }
+    assert dataset.to_polars("train").schema == {"delay": pl.Float32, "carrier": pl.Int32, "late": pl.UInt8}
+    assert dataset.state_path == dataset.path / "state" / "pipeline.json"
+
+
+def test_no_split_means_all_in_order(make: Any, catalog: Path) -> None:
+    make()
+    dataset = open_dataset(catalog / "demo")
+    assert dataset.to_polars()["carrier"].to_list() == [2, 3, 2, 4, 2, 3]
+    assert dataset.arrow().column("carrier").to_pylist() == [2, 3, 2, 4, 2, 3]
+    assert dataset.scan().filter(pl.col("late") == 1).collect().height == 1
+
+
+def test_columns_come_in_the_order_asked_for(make: Any, catalog: Path) -> None:
+    make()
+    dataset = open_dataset(catalog / "demo")
+    assert dataset.to_polars("train", ["late", "delay"]).columns == ["late", "delay"]
+    assert dataset.arrow("train", ["late", "delay"]).column_names == ["late", "delay"]
+
+
+def test_arrow_knows_what_is_required(make: Any, catalog: Path) -> None:
+    make()
+    assert open_dataset(catalog / "demo").arrow("test").schema == pa.schema(
+        [
+            pa.field("delay", pa.float32(), nullable=False),
+            pa.field("carrier", pa.int32(), nullable=False),
+            pa.field("late", pa.uint8(), nullable=False),
+        ]
+    )
+
+
+def test_an_empty_split_has_columns_and_no_rows(filled: Filled, catalog: Path) -> None:
+    build, manifest = filled()
+    splits = dict(manifest.splits) | {"validation": Split(rule="none", rows=0)}
+    commit_document(catalog, build, document_of(manifest.model_copy(update={"splits": splits})))
+    dataset = open_dataset(catalog / "demo")
+    assert dataset.to_polars("validation").schema == dataset.to_polars("train").schema
+    assert dataset.arrow("validation", ["late"]).num_rows == 0
+    assert dataset.to_polars("validation", ["late"]).shape == (0, 1)
+
+
+def test_versions_are_asked_for_in_three_ways(make: Any, catalog: Path) -> None:
+    make()
+    make()
+    assert open_dataset(catalog / "demo").version == 2
+    assert open_dataset(str(catalog / "demo"), "latest").version == 2
+    for opened in (
+        open_dataset(catalog / "demo", 1),
+        open_dataset(catalog / "demo", "1"),
+        open_dataset(f"{catalog}/demo@1"),
+        open_dataset(f"file://{catalog}/demo@1", version=1),
+    ):
+        assert opened.version == 1
+
+
+def test_the_repr_says_what_it_is(make: Any, catalog: Path) -> None:
+    make()
+    text = repr(open_dataset(catalog / "demo"))
+    assert text.startswith("Dataset(demo@1: train 4, test 2 rows; 3 columns; ")
+    assert str(catalog) in text
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda root: open_dataset(root / "dem"), r"no dataset 'dem' in .*; did you mean 'demo'\?"),
+        (lambda root: open_dataset(root / "xyz"), r"no dataset 'xyz' in .*; there are demo"),
+        (lambda root: open_dataset(root / "nowhere" / "demo"), r"no catalog at .*nowhere"),
+        (lambda root: open_dataset(root), "is a catalog, not a dataset; it holds demo"),
+        (lambda root: open_dataset(root / "demo", 2), r"demo has no version 2; it has 1$"),
+        (lambda root: open_dataset(root / "demo", 0), r"demo has no version 0; it has 1$"),
+        (lambda root: open_dataset(root / "demo", -1), r"demo has no version -1; it has 1$"),
+        (lambda root: open_dataset(root / "demo", "newest"), "'newest' is not a version"),
+        (lambda root: open_dataset(root / "demo@x"), "demo@x: 'x' is not a version"),
+        (lambda root: open_dataset(root / "demo@1", 2), "names version 1, and version=2 was asked for as well"),
+        (lambda root: open_dataset(root / "demo").scan("trian"), r"no split 'trian'; did you mean 'train'\?"),
+        (lambda root: open_dataset(root / "demo").to_polars("train", ["dely"]), r"no column 'dely'; did you mean"),
+        (lambda root: open_dataset(root / "demo").arrow("train", ["dely"]), r"no column 'dely'; did you mean"),
+    ],
+)
+def test_a_wrong_name_gets_the_near_ones(make: Any, catalog: Path, call: Any, message: str) -> None:
+    make()
+    with pytest.raises(UsageError, match=message):
+        call(catalog)
+
+
+def test_a_dataset_that_was_never_published_is_unknown(filled: Filled, catalog: Path) -> None:
+    filled()
+    with pytest.raises(UsageError, match=r"no dataset 'demo' in .*; there are none"):
+        open_dataset(catalog / "demo")
+
+
+def test_a_changed_manifest_is_refused(make: Any, catalog: Path) -> None:
+    path = make().path / "manifest.json"
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data.replace(b'"late"', b'"Late"'))
+    with pytest.raises(DataError, match="manifest of version 1 was changed after it was published: sha256 "):
+        open_dataset(catalog / "demo")
+
+
+def test_a_missing_manifest_is_named(make: Any, catalog: Path) -> None:
+    make().path.joinpath("manifest.json").unlink()
+    with pytest.raises(DataError, match="manifest of version 1 cannot be read: No such file") as caught:
+        open_dataset(catalog / "demo")
+    assert caught.value.where.endswith("manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, r"written by headrace 9\.0, needs format 2; this one reads up to 1"),
+        ({"reader_features": ["delta"]}, r"written by headrace 9\.0, needs features delta"),
+        ({"splits": []}, "is not a manifest: 1 faults, the first at splits"),
+        ({"schema_fingerprint": "x"}, "is not a manifest: 1 faults, the first at schema_fingerprint"),
+    ],
+)
+def test_a_manifest_from_the_future_or_nonsense_is_refused(
+    filled: Filled, catalog: Path, change: dict[str, Any], message: str
+) -> None:
+    build, manifest = filled()
+    document = document_of(manifest) | change
+    document["producer"]["headrace"] = "9.0"
+    commit_document(catalog, build, document)
+    with pytest.raises(DataError, match=message):
+        open_dataset(catalog / "demo")
+
+
+def test_fields_of_later_versions_are_skipped(filled: Filled, catalog: Path) -> None:
+    build, manifest = filled()
+    document = document_of(manifest) | {"colour": "blue"}
+    document["columns"][0]["unit"] = "minutes"
+    commit_document(catalog, build, document)
+    assert open_dataset(catalog / "demo").manifest == manifest
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../../secret.parquet", "train/../../x"])
+def test_a_manifest_cannot_point_out_of_its_build(filled: Filled, catalog: Path, path: str) -> None:
+    build, manifest = filled()
+    document = document_of(manifest)
+    document["splits"]["train"]["files"][0]["path"] = path
+    commit_document(catalog, build, document)
+    with pytest.raises(DataError, match="is not a plain relative path"):
+        open_dataset(catalog / "demo")
+
+
+def test_a_link_cannot_lead_out_of_the_build(make: Any, catalog: Path, tmp_path: Path) -> None:
+    shard = make().path / "train" / "part-00000.parquet"
+    shard.rename(tmp_path / "outside.parquet")
+    shard.symlink_to(tmp_path / "outside.parquet")
+    dataset = open_dataset(catalog / "demo")
+    for read in (dataset.to_polars, dataset.scan, dataset.arrow):
+        with pytest.raises(DataError, match=r"train/part-00000\.parquet leads out of the build"):
+            read("train")
+
+
+def test_a_catalog_behind_a_link_is_fine(make: Any, catalog: Path, tmp_path: Path) -> None:
+    make()
+    (tmp_path / "link").symlink_to(catalog)
+    assert open_dataset(tmp_path / "link" / "demo").to_polars("train").height == 4
