@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from headrace.commands.failure import styled
 from headrace.commands.findings import Finding, State
 from headrace.commands.layout import table
 from headrace.commands.options import catalog_option
-from headrace.commands.terminal import common_options, json_option, styled, terminal
+from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.schemas.errors import CapabilityError
 
 _MARKS: dict[State, tuple[str, str]] = {

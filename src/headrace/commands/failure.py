@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -80,10 +81,14 @@ def report(error: BaseException, words: Sequence[str], command: str) -> int:
 def tell(failed: Failure) -> None:
     """The line `error[code]: where: message`, and the hint below it."""
     place = f"{failed.where}: " if failed.where else ""
-    click.secho(f"error[{failed.code}]", fg="red", bold=True, nl=False, err=True, color=None)
-    click.echo(f": {place}{failed.message}", err=True)
+    click.echo(f"{styled(f'error[{failed.code}]', fg='red', bold=True)}: {place}{failed.message}", err=True)
     if failed.hint:
         click.echo(f"hint: {failed.hint}", err=True)
+
+
+def styled(text: str, **style: Any) -> str:
+    """Text in a style. NO_COLOR is honoured, and click strips styles where the stream is no terminal."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
 
 
 def document(command: str, data: object = None, error: Failure | None = None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headrace.commands.datasets import baseline_table
+from headrace.commands.failure import styled
 from headrace.commands.layout import moment, seconds_in_words, table
-from headrace.commands.terminal import styled
 
 if TYPE_CHECKING:
     from headrace.pipelines.runs import RunRecord

@@ -91,11 +91,6 @@ def is_interactive() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb"
 
 
-def styled(text: str, **style: Any) -> str:
-    """Text in a style on a terminal; NO_COLOR is honoured, and click strips styles where stdout is no terminal."""
-    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
-
-
 def plain(value: Any) -> Any:
     """A value as JSON has it: models and dataclasses as objects, paths and times as text, NaN and infinity as null."""
     if hasattr(value, "model_dump"):
