@@ -53,8 +53,9 @@ def describe(error: BaseException, command: str = "") -> Failure:
         )
     if isinstance(error, KeyboardInterrupt | click.Abort):
         ended = type(error).__name__ == "Terminated"
-        words = "terminated" if ended else "interrupted"
-        return Failure("interrupted", f"{words}; nothing was published", "", "", TERMINATED if ended else INTERRUPTED)
+        hint = "`headrace runs list` says how far it came; the next run goes on from there" if command == "run" else ""
+        words, exit_code = ("terminated", TERMINATED) if ended else ("interrupted", INTERRUPTED)
+        return Failure("interrupted", words, hint, "", exit_code)
     if isinstance(error, SystemExit):
         error = BrokenPipeError("the other end of a connection was closed")
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""

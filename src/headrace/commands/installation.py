@@ -40,9 +40,11 @@ def findings() -> Iterator[Finding]:
     for requirement in base:
         yield _package(requirement)
     yield _engine()
+    from headrace.engines.detect import gpus
+
     for extra, purpose in EXTRAS.items():
         if extra in extras:
-            yield _extra(extra, purpose, extras[extra])
+            yield _extra(extra, purpose, extras[extra], gpu=bool(gpus()))
 
 
 def requirements(stated: list[str]) -> tuple[list[Requirement], dict[str, list[Requirement]]]:
@@ -131,7 +133,7 @@ def _engine() -> Finding:
     return Finding("CPU engine", "ok", f"answers, on {pl.thread_pool_size()} threads")
 
 
-def _extra(extra: str, purpose: str, wanted: list[Requirement]) -> Finding:
+def _extra(extra: str, purpose: str, wanted: list[Requirement], *, gpu: bool) -> Finding:
     name = f"extra {extra}"
     versions = {requirement: installed(requirement.name) for requirement in wanted}
     missing = [r.name for r, version in versions.items() if version is None]
@@ -140,7 +142,8 @@ def _extra(extra: str, purpose: str, wanted: list[Requirement]) -> Finding:
         for r, version in versions.items()
         if version is not None and not satisfies(version, r.versions)
     ]
-    advice = f"pip install 'headrace[{extra}]'"
+    # Without a GPU the extras for one are nothing to install.
+    advice = f"pip install 'headrace[{extra}]'" if gpu or not extra.startswith("cuda") else ""
     if wrong:
         return Finding(name, "warning", "; ".join(wrong), advice)
     if missing and len(missing) < len(wanted):
