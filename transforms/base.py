@@ -89,6 +89,12 @@ class Operator(BaseModel):
             raise PipelineError(
                 f"{type(self).__name__} writes {own[0]!r}; names that begin with '__' are headrace's own"
             )
+        twice = sorted({c for c in step.writes if step.writes.count(c) > 1})
+        if twice:
+            raise PipelineError(
+                f"{type(self).__name__} would write column {twice[0]!r} more than once",
+                hint="put {column} into the name of the output",
+            )
         for column in expanded.get("columns", ()):
             if not self.accepts.test(schema[column]):
                 raise PipelineError(

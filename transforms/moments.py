@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
+
+LIMIT: Final = 1e100
 
 
 class Moments(NamedTuple):
@@ -38,8 +40,12 @@ def finite(column: str) -> pl.Expr:
 
 
 def measure(column: str) -> list[pl.Expr]:
-    """The moments of one column in one part of the data: `<column>:count`, `:mean` and `:m2`."""
+    """The moments of one column in one part of the data: `<column>:count`, `:mean` and `:m2`.
+
+    Values beyond `LIMIT` count as infinite: the sum of their squares would be.
+    """
     value = finite(column)
+    value = pl.when(value.abs() < LIMIT).then(value)
     return [
         value.count().cast(pl.Int64).alias(f"{column}:count"),
         value.mean().alias(f"{column}:mean"),

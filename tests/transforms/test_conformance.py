@@ -1,0 +1,322 @@
+"""Laws that every operator in the registry keeps, each tried on the same awkward columns.
+
+An operator without an example here fails the first test. Laws: the schema never depends on the data, JSON gives the
+operator back, only the columns it names change, merging is associative and commutative, what is learned does not
+depend on how the rows were cut, and every query runs on the GPU engine but for the named kernels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from headrace.engines.engine import CpuEngine, Engine
+from headrace.engines.translation import KERNELS, TranslationEngine, available, untranslatable
+from headrace.transforms.base import UNIT, Join, Learner, Operator, Transform, to_plain
+from headrace.transforms.registry import FITTED, OPERATORS, operator_from_plain
+from headrace.transforms.table import Table, TableFolder
+
+SCHEMA: Final = pl.Schema(
+    {
+        "number": pl.Float64,
+        "constant": pl.Float64,
+        "nothing": pl.Float64,
+        "odd": pl.Float64,
+        "single": pl.Float32,
+        "whole": pl.Int64,
+        "big": pl.Int64,
+        "small": pl.Int8,
+        "flag": pl.Boolean,
+        "text": pl.String,
+        "city": pl.String,
+        "empty_text": pl.String,
+        "day": pl.Date,
+        "moment": pl.Datetime("us"),
+        "zoned": pl.Datetime("us", "America/New_York"),
+    }
+)
+NAN, INF = math.nan, math.inf
+
+
+def _row(n: int) -> dict[str, Any]:
+    return {
+        "number": [1.5, -2.25, 0.0, 1e-3, None, 7.0, 3.5, 100.0][n % 8],
+        "constant": 3.0,
+        "nothing": None,
+        "odd": [NAN, INF, -INF, None, 0.0, -0.0, 1e300, -1e300][n % 8],
+        "single": [0.1, NAN, None, -3.0, 1e30, INF, 2.0, 2.5][n % 8],
+        "whole": [3, 1, None, 2, 2, 9, 4, 100][n % 8],
+        "big": [2**53 + 1, 2**53, 2**63 - 1, -(2**63), None, 0, 1, -1][n % 8],
+        "small": [127, -128, 0, None, 1, 2, 3, 4][n % 8],
+        "flag": [True, None, False, True][n % 4],
+        "text": ["a", "", None, "é", "日本", "b", "a", "A"][n % 8],
+        "city": ["x", "y", "x", None][n % 4],
+        "empty_text": None,
+        "day": [date(1969, 12, 31), date(2024, 2, 29), None, date(2013, 12, 30)][n % 4],
+        "moment": [datetime(2013, 7, 1, 0, 30), None, datetime(1969, 12, 31, 23, 59), datetime(2024, 12, 30)][n % 4],
+        "zoned": None if n % 4 == 3 else datetime(2013, 1 + n % 8, 1, 5, 15),
+    }
+
+
+def _frame(rows: Sequence[int]) -> pl.DataFrame:
+    plain = pl.Schema({n: pl.Datetime("us") if n == "zoned" else t for n, t in SCHEMA.items()})
+    frame = pl.DataFrame([_row(n) for n in rows], schema=plain)
+    zone = pl.col("zoned").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    return frame.with_columns(zone)
+
+
+FRAMES: Final[Mapping[str, pl.DataFrame]] = {
+    "many rows": _frame(range(24)),
+    "one row": _frame([0]),
+    "no rows": _frame([]),
+    "all null": pl.DataFrame({name: [None] * 3 for name in SCHEMA}, schema=SCHEMA),
+}
+
+TABLES: Final[Mapping[str, Table]] = {
+    "cities": Table(pl.DataFrame({"city": ["x", "y"], "people": [10, 20]})),
+    "weather": Table(
+        pl.DataFrame(
+            {"city": ["x", "x"], "moment": [datetime(1960, 1, 1), datetime(2013, 7, 1)], "wind": [1.0, 2.0]},
+            schema_overrides={"moment": pl.Datetime("us")},
+        )
+    ),
+}
+
+EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
+    "DropNull": [{"columns": ["number", "text"]}, {"columns": "all"}],
+    "Filter": [{"where": "number > 1 AND text <> 'b'"}, {"where": pl.col("moment").dt.hour() < 12}],
+    "Cast": [
+        {"columns": ["number", "whole", "flag"], "dtype": "Float32"},
+        {"columns": ["odd", "big", "small"], "dtype": "Int32", "invalid": "null"},
+        {"columns": ["whole", "flag", "text"], "dtype": "String"},
+        {"columns": ["day", "moment"], "dtype": "Datetime[ms]"},
+    ],
+    "Rename": [{"names": {"number": "whole", "whole": "number", "text": "words"}}],
+    "Drop": [{"columns": ["odd", "text"]}, {"columns": "^.*e$"}],
+    "Derive": [
+        {"late": "number > 15", "number": pl.col("number") * 2, "one": pl.lit(1, pl.Int8)},
+        {"kind": "CASE WHEN whole > 2 THEN 'long' ELSE 'short' END"},
+    ],
+    "FillNull": [
+        {"columns": "numeric", "value": 0, "mask": True},
+        {"columns": ["text", "empty_text"], "value": "?"},
+        {"columns": ["flag"], "value": True},
+        {"columns": ["day", "moment", "zoned"], "value": "2020-01-31"},
+        {"columns": ["number", "constant", "nothing", "odd", "single", "whole", "flag"], "statistic": "mean"},
+        {"columns": ["number", "nothing", "odd", "single", "big", "flag"], "statistic": "median", "mask": True},
+    ],
+    "Clip": [
+        {"columns": ["number", "odd", "single", "whole", "big", "small"], "lower": 0, "upper": 100},
+        {"columns": ["number"], "upper": 2.5},
+        {"columns": ["small"], "lower": -1000},
+    ],
+    "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
+    "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
+    "Bucketize": [
+        {"columns": "numeric", "boundaries": [-1, 0.5, 2**53 + 1]},
+        {"columns": ["number", "flag"], "boundaries": [1], "nulls": "own", "output": "{column}_bucket"},
+    ],
+    "QuantileBucketize": [
+        {"columns": "numeric", "n": 4},
+        {"columns": ["number", "nothing"], "n": 10, "nulls": "own", "output": "{column}_q"},
+        {"columns": ["number"], "n": 1},
+    ],
+    "DateParts": [
+        {"columns": ["day"], "parts": ["year", "quarter", "month", "week", "day_of_year", "day", "weekday"]},
+        {"columns": ["moment", "zoned"], "parts": ["year", "is_weekend", "hour", "minute"]},
+        {"columns": ["moment", "zoned"], "parts": ["hour", "weekday"], "time_zone": "Asia/Kolkata"},
+    ],
+    "Cyclic": [{"columns": ["number", "odd", "whole"], "period": 24}],
+    "HashBucket": [
+        {"columns": ["text", "big", "small", "flag", "day"], "n": 1000},
+        {"columns": ["text", "city"], "n": 7, "seed": 5, "output": "{column}_hash"},
+    ],
+    "HashCross": [{"columns": ["text", "big", "flag", "day", "city"], "n": 2**31 - 1, "output": "crossed"}],
+    "Categorify": [
+        {"columns": ["text", "big", "small", "flag", "day", "empty_text"]},
+        {"columns": ["text", "city"], "joint": True, "min_count": 2, "max_size": 3, "oov_buckets": 4},
+        {"columns": ["city", "whole"], "combo": True, "output": "pair"},
+        {"columns": ["text"], "vocabulary": ["b", "a"], "output": "{column}_id"},
+    ],
+    "TargetEncode": [
+        {"columns": ["city"], "target": "flag", "fold_on": ["big"]},
+        {"columns": ["text", "empty_text"], "target": "odd", "fold_on": ["moment"], "fold_by": "time", "prior": 0.5},
+        {"columns": ["city", "whole"], "combo": True, "target": "big", "fold_on": ["text", "big"], "output": "pair"},
+    ],
+    "GroupStats": [
+        {"by": ["city"], "of": ["number", "odd", "big"], "statistics": ["count", "sum", "mean", "std", "min", "max"]},
+        {"by": ["city", "flag"], "of": ["text"], "statistics": ["n_unique"]},
+        {"by": ["empty_text"], "statistics": ["count"]},
+    ],
+    "LookupJoin": [{"table": "cities", "on": ["city"]}],
+    "AsOfJoin": [{"table": "weather", "on": "moment", "by": ["city"], "lag": "1h", "tolerance": "9000d"}],
+    "Lag": [
+        {"columns": ["number", "text"], "by": ["city"], "order": "moment"},
+        {"columns": ["odd"], "by": ["city", "flag"], "order": "whole", "n": 2},
+    ],
+    "RollingStats": [
+        {
+            "columns": ["odd", "big"],
+            "by": ["city"],
+            "order": "moment",
+            "window": "7d",
+            "statistics": ["count", "sum", "mean", "std", "min", "max"],
+        }
+    ],
+}
+
+CASES: Final = [
+    pytest.param({name: fields}, id=f"{name}-{i}") for name, all_ in EXAMPLES.items() for i, fields in enumerate(all_)
+]
+LEARNERS: Final = [c for c in CASES if issubclass(OPERATORS[next(iter(c.values[0]))], Learner)]
+
+
+def resolved(plain: dict[str, Any]) -> Operator:
+    """The example against the schema above, with its table where it needs one; its first part where it has several."""
+    step = operator_from_plain(plain)
+    bound: Operator = step.bind(TABLES) if isinstance(step, Join) else step
+    return bound.resolve(SCHEMA).parts()[0]
+
+
+def measure(step: Learner, units: Sequence[pl.DataFrame], first: int, engine: Engine) -> pl.DataFrame:
+    """What a task measures on its partition, a run of units that begins with unit `first`."""
+    if not step.by_unit:
+        return engine.collect([step.measure(pl.concat(units).lazy(), engine)])[0]
+    tables = [
+        step.measure(unit.lazy(), engine).with_columns(pl.lit(number, pl.Int64).alias(UNIT))
+        for number, unit in enumerate(units, first)
+    ]
+    return engine.collect([step.merge(tables)])[0]
+
+
+def fit(step: Operator, units: Sequence[pl.DataFrame], cuts: Sequence[int] = ()) -> Transform:
+    """The step as it works on rows, learned from units that partitions begin at `cuts`."""
+    if isinstance(step, Transform):
+        return step
+    assert isinstance(step, Learner)
+    engine = CpuEngine()
+    ends = [0, *cuts, len(units)]
+    partials = [
+        measure(step, units[a:b], a, engine) for a, b in zip(ends, ends[1:], strict=False) if b > a or len(ends) == 2
+    ]
+    return step.learn(step.merge([p.lazy() for p in partials]).collect())
+
+
+def saved(step: Operator, folder: Path) -> str:
+    """The step as JSON text, its tables' sums included."""
+    return json.dumps(to_plain(step, TableFolder(folder)), allow_nan=False)
+
+
+def test_every_registered_operator_has_an_example() -> None:
+    assert set(EXAMPLES) == set(OPERATORS)
+
+
+def test_every_fitted_form_in_the_registry_comes_out_of_an_example() -> None:
+    learned = {type(fit(resolved(case.values[0]), [FRAMES["many rows"]])).__name__ for case in CASES}
+    assert learned >= set(FITTED)
+    assert learned <= set(FITTED) | set(OPERATORS)
+
+
+@pytest.mark.parametrize("plain", CASES)
+def test_json_gives_the_operator_back(plain: dict[str, Any], tmp_path: Path) -> None:
+    step = resolved(plain)
+    for value in (operator_from_plain(plain), step, fit(step, [FRAMES["many rows"]]), fit(step, [FRAMES["no rows"]])):
+        if isinstance(value, Join):
+            continue
+        text = saved(value, tmp_path)
+        assert operator_from_plain(json.loads(text), TableFolder(tmp_path)) == value
+
+
+@pytest.mark.parametrize("rows", FRAMES)
+@pytest.mark.parametrize("plain", CASES)
+def test_the_schema_is_known_without_data(plain: dict[str, Any], rows: str) -> None:
+    step = resolved(plain)
+    expected = fit(step, [FRAMES["no rows"]]).apply(pl.LazyFrame(schema=SCHEMA), CpuEngine()).collect_schema()
+    query = fit(step, [FRAMES[rows]]).apply(FRAMES[rows].lazy(), CpuEngine())
+    assert query.collect_schema() == expected
+    assert query.collect().schema == expected
+
+
+@pytest.mark.parametrize("plain", CASES)
+def test_only_the_columns_it_names_change(plain: dict[str, Any]) -> None:
+    step = fit(resolved(plain), [FRAMES["many rows"]])
+    before = FRAMES["many rows"]
+    after = step.apply(before.lazy(), CpuEngine()).collect()
+    assert set(after.columns) == (set(before.columns) | set(step.writes)) - set(step.drops)
+    if not step.filters:
+        assert after.height == before.height
+        kept = [c for c in before.columns if c not in step.writes and c not in step.drops]
+        assert_frame_equal(after.select(kept), before.select(kept))
+        needed = before.select(list(dict.fromkeys([*step.reads, *step.drops])))
+        alone = step.apply(needed.lazy(), CpuEngine()).collect()
+        assert_frame_equal(alone.select(step.writes), after.select(step.writes))
+
+
+@pytest.mark.parametrize("plain", CASES)
+def test_ids_are_below_their_cardinality(plain: dict[str, Any]) -> None:
+    step = fit(resolved(plain), [FRAMES["many rows"]])
+    after = step.apply(FRAMES["many rows"].lazy(), CpuEngine()).collect()
+    for column, ids in step.ids.items():
+        assert column in step.writes
+        assert after[column].dtype == pl.Int32
+        assert after[column].drop_nulls().is_between(0, ids.cardinality - 1).all()
+
+
+@pytest.mark.parametrize("plain", LEARNERS)
+def test_merging_is_associative_and_commutative(plain: dict[str, Any], tmp_path: Path) -> None:
+    step = resolved(plain)
+    assert isinstance(step, Learner)
+    units = [_frame(range(5)), _frame([]), _frame(range(5, 6)), _frame(range(6, 17))]
+    a, b, c, d = (measure(step, [unit], n, CpuEngine()).lazy() for n, unit in enumerate(units))
+    wholes = [
+        step.merge([a, b, c, d]),
+        step.merge([step.merge([step.merge([a, b]), c]), d]),
+        step.merge([a, step.merge([b, step.merge([c, d])])]),
+        step.merge([step.merge([d, b]), step.merge([c, a])]),
+    ]
+    assert len({saved(step.learn(total.collect()), tmp_path / str(n)) for n, total in enumerate(wholes)}) == 1
+    assert len({tuple(total.collect_schema().items()) for total in [a, *wholes]}) == 1
+
+
+@pytest.mark.parametrize("plain", LEARNERS)
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_what_is_learned_does_not_depend_on_the_partitions(
+    plain: dict[str, Any], data: st.DataObject, tmp_path: Path
+) -> None:
+    step = resolved(plain)
+    sizes = data.draw(st.lists(st.integers(0, 6), min_size=1, max_size=4))
+    rows = data.draw(st.lists(st.integers(0, 63), min_size=sum(sizes), max_size=sum(sizes)))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(sizes)), max_size=4)))
+    units, start = [], 0
+    for size in sizes:
+        units.append(_frame(rows[start : start + size]))
+        start += size
+    assert saved(fit(step, units, cuts), tmp_path) == saved(fit(step, units), tmp_path)
+
+
+@pytest.mark.skipif(not available(), reason="the cudf-polars that headrace knows is not installed")
+@pytest.mark.parametrize("plain", CASES)
+def test_every_query_runs_on_the_gpu_engine_but_for_the_kernels(plain: dict[str, Any]) -> None:
+    step = resolved(plain)
+    engine = TranslationEngine()
+    frame = FRAMES["many rows"].lazy()
+    if isinstance(step, Learner):
+        query = step.measure(frame, engine)
+        assert untranslatable(query) == []
+        if step.by_unit:
+            query = query.with_columns(pl.lit(0, pl.Int64).alias(UNIT))
+        assert untranslatable(step.merge([query, query])) == []
+    fitted = fit(step, [FRAMES["many rows"]])
+    assert untranslatable(fitted.apply(frame, engine)) == []
+    assert set(engine.kernels) <= set(KERNELS)
