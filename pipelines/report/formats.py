@@ -1,0 +1,61 @@
+"""Numbers as a report writes them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+ABSENT: Final = "\N{EN DASH}"
+
+
+def count(value: float | None) -> str:
+    """``336,776``."""
+    return ABSENT if value is None else f"{value:,.0f}"
+
+
+def number(value: object, digits: int = 4) -> str:
+    """Four significant digits, a whole number as it is, text unchanged, nothing as a dash."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if value == int(value) and abs(value) < 1e6:
+        return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def metric(key: str, value: float | None) -> str:
+    """Four decimals for what lies between 0 and 1; rows whole; other units four significant digits."""
+    if value is None:
+        return ABSENT
+    if key == "rows":
+        return count(value)
+    return number(value, 5) if key in ("rmse", "mae", "target_mean") else f"{value:.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(part: float, whole: float) -> str:
+    """``2.8 %``; more digits where that would hide something: ``0.014 %``, never ``0 %`` of what is there."""
+    if not whole:
+        return ABSENT
+    share = 100 * part / whole
+    digits = 1 if share >= 1 or share == 0 else min(6, 1 - math.floor(math.log10(share)))
+    return f"{share:.{digits}f} %"
+
+
+def size(value: float) -> str:
+    """``26.4 MB``, in powers of ten."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def seconds(value: float | None) -> str:
+    """``0.08 s``, ``3.4 s``, ``2 min 05 s``."""
+    if value is None:
+        return ABSENT
+    if value < 120:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60):02d} s"
