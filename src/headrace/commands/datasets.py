@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from headrace.catalog.listing import Summary, Version
     from headrace.catalog.reader import Dataset
 
+# Those that people compare; the manifest and --json have all.
+_METRICS = ("auc", "average_precision", "log_loss", "brier", "rmse", "mae", "r2")
+
 
 @click.group()
 @common_options
@@ -142,7 +145,7 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
 def baseline_table(results: Any) -> str:
     """Each baseline's metrics on the last split, which nothing was learned on."""
     split = list(results[0].metrics)[-1] if results and results[0].metrics else ""
-    names = list(dict.fromkeys(name for result in results for name in result.metrics.get(split, {})))
-    names = [n for n in names if any(isinstance(r.metrics.get(split, {}).get(n), float) for r in results)]
+    there = {name for result in results for name in result.metrics.get(split, {})}
+    names = [name for name in _METRICS if name in there]
     rows = [[r.name, *(r.metrics.get(split, {}).get(name) for name in names)] for r in results]
     return table(rows, [f"baseline on {split}", *(name.replace("_", " ") for name in names)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.commands.datasets import baseline_table
@@ -41,7 +42,7 @@ def facts(record: RunRecord) -> str:
     if not published:
         stages = [[name, seconds_in_words(seconds)] for name, seconds in record.seconds.items()]
         return "\n".join([*parts, "", f"started {moment(str(record.started_at))}", table(stages, ["stage", "took"])])
-    return "\n".join([*parts, "", f"report  {record.report}"])
+    return "\n".join([*parts, "", f"report  {_short(record.report)}"])
 
 
 def _opening(record: RunRecord, catalog: str) -> list[str]:
@@ -54,3 +55,8 @@ def _opening(record: RunRecord, catalog: str) -> list[str]:
         f'frame = dataset.to_polars("{next(iter(record.splits), "train")}")',
     )
     return ["", *(f"    {styled(line, fg='cyan')}" for line in lines)]
+
+
+def _short(path: str) -> str:
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
