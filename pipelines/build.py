@@ -97,6 +97,18 @@ class Silent:
     def finish(self, stage: str) -> None: ...
 
 
+class Staging(Protocol):
+    """Who calls the stages: each in its turn, again where a failure may pass and the stage can be repeated."""
+
+    def __call__(self, stage: str, function: Callable[[], Value]) -> Value:
+        """What the function returns."""
+
+
+def directly(stage: str, function: Callable[[], Value]) -> Value:  # noqa: ARG001
+    """Call a stage, once."""
+    return function()
+
+
 def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
     """Check the pipeline against its sources, plan the run, and set up its work folder, locked for this process.
 
@@ -122,8 +134,18 @@ def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
     return plan, lock
 
 
-def build(pipeline: Pipeline, options: RunOptions | None = None, progress: Progress | None = None) -> RunRecord:
+def build(
+    pipeline: Pipeline,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
+    staging: Staging = directly,
+) -> RunRecord:
     """Run a pipeline and publish the next version of its dataset.
+
+    Parameters
+    ----------
+    staging
+        Who calls the stages of `STAGES`; a flow passes one that makes a Prefect task of each.
 
     Returns
     -------
@@ -136,7 +158,7 @@ def build(pipeline: Pipeline, options: RunOptions | None = None, progress: Progr
         Nothing is published then, and no process is left; what was computed is kept for the next run to go on from.
     """
     options = options or RunOptions()
-    run = _Run(pipeline, options, progress or Silent())
+    run = _Run(pipeline, options, progress or Silent(), staging)
     with run.recorded(), _told():
         run.through_all_stages()
     return run.record
@@ -145,10 +167,11 @@ def build(pipeline: Pipeline, options: RunOptions | None = None, progress: Progr
 class _Run:
     """The state of a run while it goes through its stages: its record, and where it writes."""
 
-    def __init__(self, pipeline: Pipeline, options: RunOptions, progress: Progress) -> None:
+    def __init__(self, pipeline: Pipeline, options: RunOptions, progress: Progress, staging: Staging) -> None:
         self.pipeline = pipeline
         self.options = options
         self.progress = progress
+        self.staging = staging
         self.seconds: dict[str, float] = {}
         self.build: Build | None = None
         self.record = RunRecord(
@@ -227,7 +250,7 @@ class _Run:
     def _timed(self, stage: str, total: int, function: Callable[[], Value]) -> Value:
         self.progress.start(stage, total)
         began = time.perf_counter()
-        value = function()
+        value = self.staging(stage, function)
         self.seconds[stage] = round(time.perf_counter() - began, 3)
         self._update(seconds=dict(self.seconds))
         self.progress.finish(stage)
