@@ -4,11 +4,13 @@ that someone else runs.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import util
 from typing import Any
@@ -101,9 +103,11 @@ def _joined(
 ) -> Iterator[RemoteExecutor]:
     deadline = time.monotonic() + connect_seconds
     try:
-        # Dask tries again until its timeout; a name or port that is wrong is known at once.
+        # Dask's client tries again until its timeout where a name or port is wrong, and for ever where what listens
+        # never answers. So it is given the address of a scheduler that has answered.
         socket.create_connection((host, port), timeout=connect_seconds).close()
-        client = _client(cluster, max(0.1, deadline - time.monotonic()))
+        _ask_who(cluster, connect_seconds)
+        client = _client(cluster, connect_seconds)
     except Exception as error:  # what is listening there can be anything
         raise CapabilityError(
             f"no Dask scheduler answers: {error or type(error).__name__}",
@@ -124,7 +128,31 @@ def _joined(
         yield RemoteExecutor(client, cluster, WorkersLeft(client, cluster, patience_seconds), lambda _name: "", lost)
 
 
+def _ask_who(address: str, seconds: float) -> None:
+    async def ask() -> str:
+        from distributed.core import rpc
+
+        make: Callable[..., Any] = rpc  # it has no annotations
+        async with make(address) as connection:
+            return str((await connection.identity())["type"])
+
+    # In a thread of its own: the caller's may be running an event loop.
+    with ThreadPoolExecutor(1) as pool:
+        _import_distributed()
+        try:
+            kind = pool.submit(lambda: asyncio.run(asyncio.wait_for(ask(), seconds))).result()
+        except TimeoutError:
+            raise TimeoutError(f"nothing that Dask understands in {seconds:g} s") from None
+    if "Scheduler" not in kind:
+        raise ValueError(f"what answers is a {kind}")
+
+
 def _client(address: str, seconds: float) -> Any:
+    make: Callable[..., Any] = _import_distributed().Client
+    return make(address, timeout=seconds, set_as_default=False)
+
+
+def _import_distributed() -> Any:
     with warnings.catch_warnings():
         # Where the package `pynvml` stands beside `nvidia-ml-py`, importing distributed prints advice to uninstall it.
         warnings.filterwarnings("ignore", "The pynvml package is deprecated", FutureWarning)
@@ -135,8 +163,7 @@ def _client(address: str, seconds: float) -> Any:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     for name in ("distributed.client", "distributed.comm", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    make: Callable[..., Any] = distributed.Client  # it has no annotations
-    return make(address, timeout=seconds, set_as_default=False)
+    return distributed
 
 
 @contextmanager

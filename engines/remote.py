@@ -62,7 +62,8 @@ class RemoteExecutor:
         self, client: Any, address: str, watch: Watch, explain: Callable[[str], str], lost: Callable[[], RunError]
     ) -> None:
         self.address = address
-        self.workers = watch()
+        self.workers = max(1, watch())
+        self._looked = time.monotonic()
         self._client = client
         self._watch = watch
         self._explain = explain
@@ -88,6 +89,7 @@ class RemoteExecutor:
         run = uuid4().hex
         try:
             while True:
+                self._look()
                 free = max(0, self.workers * IN_FLIGHT_PER_WORKER - len(running))
                 for index, future in self._submit(function, islice(waiting, free), run):
                     running[future.key] = index, future
@@ -106,6 +108,12 @@ class RemoteExecutor:
                 self._client.cancel([future for _, future in running.values()], asynchronous=False)
             raise
 
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked > _TICK_SECONDS:
+            self._looked = now
+            self.workers = max(1, self._watch())
+
     def _submit(self, function: Callable[[Spec], Any], specs: Any, run: str) -> Iterator[tuple[int, Any]]:
         name = getattr(function, "__name__", "task")
         for index, spec in specs:
@@ -121,7 +129,6 @@ class RemoteExecutor:
         try:
             first = arrived.get(timeout=_TICK_SECONDS)
         except Empty:
-            self.workers = max(1, self._watch())
             return
         yield first
         with suppress(Empty):
