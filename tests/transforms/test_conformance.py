@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -206,9 +207,7 @@ def fit(step: Operator, units: Sequence[pl.DataFrame], cuts: Sequence[int] = ())
     assert isinstance(step, Learner)
     engine = CpuEngine()
     ends = [0, *cuts, len(units)]
-    partials = [
-        measure(step, units[a:b], a, engine) for a, b in zip(ends, ends[1:], strict=False) if b > a or len(ends) == 2
-    ]
+    partials = [measure(step, units[a:b], a, engine) for a, b in pairwise(ends) if b > a or len(ends) == 2]
     return step.learn(step.merge([p.lazy() for p in partials]).collect())
 
 

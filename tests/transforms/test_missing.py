@@ -1,0 +1,113 @@
+"""FillNull and DropNull against literals and scikit-learn."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+from sklearn.impute import SimpleImputer
+
+from headrace.engines.engine import CpuEngine
+from headrace.schemas.errors import PipelineError
+from headrace.transforms.base import UNIT
+from headrace.transforms.missing import DropNull, FillNull
+
+ENGINE = CpuEngine()
+
+
+def fill(frame: pl.DataFrame, **fields: Any) -> pl.DataFrame:
+    step = FillNull(**fields).resolve(frame.schema)
+    total = step.measure(frame.lazy(), ENGINE).with_columns(pl.lit(0, pl.Int64).alias(UNIT)).collect()
+    return step.learn(total).apply(frame.lazy(), ENGINE).collect()
+
+
+def test_a_value_keeps_the_type_and_the_mask_says_where_it_stands() -> None:
+    got = fill(pl.DataFrame({"a": pl.Series([1, None], dtype=pl.Int8)}), columns="a", value=0, mask=True)
+    assert got.schema == {"a": pl.Int8, "a_isnull": pl.UInt8}
+    assert got.rows() == [(1, 0), (0, 1)]
+
+
+def test_dates_and_zoned_times_are_filled_from_iso_text_or_python_objects() -> None:
+    frame = pl.DataFrame({"d": [None]}, schema={"d": pl.Date})
+    assert fill(frame, columns="d", value="2020-02-29")["d"].to_list() == [date(2020, 2, 29)]
+    assert fill(frame, columns="d", value=date(2020, 2, 29))["d"].to_list() == [date(2020, 2, 29)]
+    zoned = pl.DataFrame({"t": [None]}, schema={"t": pl.Datetime("us", "America/New_York")})
+    filled = fill(zoned, columns="t", value="2020-01-01")["t"].dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    assert filled.to_list() == [datetime(2020, 1, 1, 5)]
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_statistics_are_those_of_scikit_learn(statistic: str) -> None:
+    values = np.random.default_rng(7).normal(50, 9, 500)
+    values[::7] = np.nan
+    expected = SimpleImputer(strategy=statistic).fit_transform(values.reshape(-1, 1))[:, 0]
+    got = fill(pl.DataFrame({"x": values}).with_columns(pl.col("x").fill_nan(None)), columns="x", statistic=statistic)
+    np.testing.assert_allclose(got["x"].to_numpy(), expected, rtol=1e-14)
+
+
+def test_a_statistic_of_integers_and_booleans_is_float64_even_where_it_is_whole() -> None:
+    got = fill(pl.DataFrame({"i": [1, None, 3], "b": [True, None, False]}), columns=["i", "b"], statistic="mean")
+    assert got.schema == {"i": pl.Float64, "b": pl.Float64}
+    assert got.rows() == [(1.0, 1.0), (2.0, 0.5), (3.0, 0.0)]
+
+
+def test_float32_stays_and_nan_and_infinities_neither_count_nor_change() -> None:
+    frame = pl.DataFrame({"x": pl.Series([1.0, math.nan, math.inf, None, 3.0], dtype=pl.Float32)})
+    got = fill(frame, columns="x", statistic="median")
+    assert got.schema == {"x": pl.Float32}
+    assert str(got["x"].to_list()) == "[1.0, nan, inf, 2.0, 3.0]"
+
+
+def test_a_column_with_nothing_to_learn_from_is_filled_with_zero() -> None:
+    for statistic in ("mean", "median"):
+        got = fill(pl.DataFrame({"x": [None, None]}, schema={"x": pl.Float64}), columns="x", statistic=statistic)
+        assert got["x"].to_list() == [0.0, 0.0]
+
+
+def test_a_constant_needs_no_pass() -> None:
+    assert FillNull(columns="a", value=0).measured == ()
+    assert FillNull(columns="a", statistic="mean").measured == ("a",)
+    learned = FillNull(columns="a", value=0).learn(pl.DataFrame())
+    assert learned.apply(pl.LazyFrame({"a": [None, 2]}), ENGINE).collect()["a"].to_list() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "words"),
+    [
+        (pl.Int8, 300, "outside the range of Int8, which is -128 to 127"),
+        (pl.Int64, 0.5, "0.5 is no value of Int64"),
+        (pl.Int64, True, "True is no value of Int64"),
+        (pl.String, 0, "0 is no value of String"),
+        (pl.Boolean, 1, "1 is no value of Boolean"),
+        (pl.Date, "yesterday", "Invalid isoformat"),
+        (pl.List(pl.Int64), 0, "0 is no value of List"),
+    ],
+)
+def test_a_value_that_the_column_cannot_hold_is_refused(dtype: Any, value: Any, words: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        FillNull(columns="a", value=value).resolve(pl.Schema({"a": dtype}))
+    assert words in caught.value.message
+    assert "'a'" in caught.value.message
+
+
+def test_a_statistic_of_text_is_refused() -> None:
+    with pytest.raises(PipelineError, match=r"FillNull\(mean\) takes a number or a boolean, got String in column 'a'"):
+        FillNull(columns="a", statistic="mean").resolve(pl.Schema({"a": pl.String}))
+
+
+@pytest.mark.parametrize("fields", [{}, {"value": 0, "statistic": "mean"}, {"statistic": "mode"}, {"value": math.nan}])
+def test_fields_that_do_not_go_together_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        FillNull(columns="a", **fields)
+
+
+def test_drop_null_drops_rows_with_a_null_in_any_column_and_keeps_nan() -> None:
+    frame = pl.LazyFrame({"a": [1.0, None, math.nan], "b": ["x", "y", "z"], "c": [None, None, None]})
+    got = DropNull(columns=["a", "b"]).apply(frame, ENGINE).collect()
+    assert got["b"].to_list() == ["x", "z"]
+    assert DropNull.filters
