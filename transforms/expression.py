@@ -52,7 +52,7 @@ class Expression:
         """
         rows = pl.LazyFrame(schema=schema)
         try:
-            found = rows.select(self.expr.alias(_RESULT)).collect_schema()[_RESULT]
+            found = rows.select(self.expr.alias(_RESULT)).collect().schema[_RESULT]
             plan = rows.with_columns(self.expr.alias(_RESULT)).slice(1, 1).explain()
         except pl.exceptions.PolarsError as problem:
             raise PipelineError(f"{self.text!r} does not fit the rows here: {_first_line(problem)}") from None
