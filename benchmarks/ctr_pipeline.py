@@ -16,7 +16,7 @@ contract = Contract(
     columns=(
         Column(name=LABEL, dtype="Int64", required=True, allowed=(0, 1), role="target"),
         *(Column(name=name, dtype="Int64", minimum=-2) for name in INTEGERS),
-        *(Column(name=name, dtype="String", pattern="^[0-9a-f]{8}$") for name in CATEGORIES),
+        *(Column(name=name, dtype="String", min_length=8, max_length=8) for name in CATEGORIES),
     ),
 )
 

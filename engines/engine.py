@@ -19,8 +19,12 @@ class Engine(Protocol):
     @property
     def name(self) -> EngineName: ...
 
-    def collect(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-        """Run queries together, what they share only once; results in one chunk each."""
+    def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
+        """Run queries together, what they share only once.
+
+        With `any_order` the rows of a result, and the terms of a sum, may come in any order, which is faster: for
+        counts and other exact statistics.
+        """
         ...
 
     def lookup(
@@ -69,9 +73,8 @@ class CpuEngine:
 
     name: EngineName = "cpu"
 
-    def collect(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-        # Sums over floats depend on where the chunks end, so every result comes in one chunk.
-        return [frame.rechunk() for frame in pl.collect_all(frames)]
+    def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
+        return pl.collect_all(frames, engine="streaming" if any_order else "in-memory")
 
     def lookup(
         self,

@@ -31,7 +31,7 @@ class TranslationEngine:
     def __init__(self) -> None:
         self.kernels: list[str] = []
 
-    def collect(self, frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
         return pl.collect_all(frames)
 
     def lookup(

@@ -134,8 +134,10 @@ def apply_partition(task: Task) -> ApplyRecord:
     with whole_folder(folder) as made:
         frame = walk(work, good_rows(work, partition), partition, task.number, engine)
         timed = [TIME] if TIME in frame.collect_schema() else []
-        placed = _place(work, frame.select(ROW, SPLIT, *timed, *published).drop_nulls(SPLIT), layout, engine)
+        placed = _place(work, frame.select(ROW, SPLIT, *timed, *published), layout, engine)
         rows = engine.collect([placed])[0]
+        if rows[SPLIT].null_count():
+            rows = rows.drop_nulls(SPLIT)
         if timed:
             _labels(rows, work.pipeline.target).write_parquet(made / LABELS)
         _quarantine_duplicates(work, task, made)

@@ -92,19 +92,23 @@ def _measure_pass(
     for placed in served:
         if placed.collects:
             _scatter_window(work, placed, frame, made, engine)
+    split_rows = {split: count for split, count in frame[SPLIT].value_counts().iter_rows() if split is not None}
     learners = [s for s in served if s.learns]
-    train = frame.filter(pl.col(SPLIT) == TRAIN) if learners else frame
-    _measure(learners, train.rechunk(), partition, made, engine)
-    return {split: count for split, count in frame[SPLIT].value_counts().iter_rows() if split is not None}
+    if learners:
+        train = frame if split_rows == {TRAIN: frame.height} else frame.filter(pl.col(SPLIT) == TRAIN)
+        _measure(learners, train, partition, made, engine)
+    return split_rows
 
 
 def _measure(learners: Sequence[Placed], train: pl.DataFrame, partition: Partition, made: Path, engine: Engine) -> None:
     whole = [s for s in learners if not _learner(s).by_unit]
     by_unit = [s for s in learners if _learner(s).by_unit]
-    for placed, table in zip(whole, engine.collect([_measured(s, train, engine) for s in whole]), strict=True):
+    counted = engine.collect([_measured(s, train, engine) for s in whole], any_order=True)
+    for placed, table in zip(whole, counted, strict=True):
         table.write_ipc(_partial(made, placed.index))
     parts: dict[int, list[pl.DataFrame]] = {s.index: [] for s in by_unit}
-    for number, unit in _units(partition, train) if by_unit else ():
+    summed = train.select(ROW, SPLIT, *(kept(s, c) for s in by_unit for c in s.gathered))
+    for number, unit in _units(partition, summed) if by_unit else ():
         for placed, table in zip(by_unit, engine.collect([_measured(s, unit, engine) for s in by_unit]), strict=True):
             parts[placed.index].append(table.with_columns(pl.lit(number, pl.Int64).alias(UNIT)))
     for index, tables in parts.items():
@@ -165,16 +169,13 @@ def learn(task: Task) -> int:
     if (folder / "step.json").exists():
         return task.item
     learner, engine = _learner(placed), engine_of(task.engine)
-    if not learner.measured:
-        save_step(folder, placed.form)
-        return task.item
     files = [_partial(work.part(f"pass-{task.number}", p.number), task.item) for p in work.plan.partitions]
     total: pl.DataFrame | None = None
     for start in range(0, len(files), _MERGED_AT_ONCE):
         tables = [pl.scan_ipc(file) for file in files[start : start + _MERGED_AT_ONCE]]
         if total is not None:
             tables.insert(0, total.lazy())
-        total = engine.collect([learner.merge(tables)])[0]
+        total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
     assert total is not None
     save_step(folder, learner.learn(total))
     return task.item
@@ -274,8 +275,6 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
                     reasons[unique_reason(columns)] = repeated
                     duplicates += repeated
             _refuse_too_many(work, bad + duplicates, reasons)
-            constant = [s.index for s in work.resolved.steps if isinstance(s.step, Learner) and not s.step.measured]
-            executor.map(learn, [task(0, index) for index in constant])
         served = work.resolved.in_pass(number)
         executor.map(learn, [task(number, s.index) for s in served if s.learns])
         windows = [task(number, s.index, b) for s in served if s.collects for b in range(work.plan.buckets)]

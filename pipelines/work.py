@@ -61,7 +61,7 @@ class Work:
     def form(self, index: int) -> Transform:
         """What is applied at this place: the learned form, or the step itself."""
         placed = self.resolved.steps[index]
-        return self.learned(index) if placed.learns else placed.form
+        return self.learned(index) if placed.learns and placed.pass_number is not None else placed.form
 
     def part(self, stage: str, partition: int) -> Path:
         """Where a stage leaves what it made of one partition."""
