@@ -108,7 +108,9 @@ def test_a_missing_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     failing(monkeypatch, ModuleNotFoundError("No module named 'sklearn.linear_model'", name="sklearn.linear_model"))
     result = CliRunner().invoke(cli, ["run"])
     assert result.exit_code == 3
-    assert result.stderr == "error[environment]: sklearn is not installed\nhint: pip install 'headrace[build]'\n"
+    assert result.stderr == (
+        "error[environment]: this needs the extra build: sklearn is not installed\nhint: pip install 'headrace[build]'\n"
+    )
 
 
 def test_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:

