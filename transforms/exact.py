@@ -3,13 +3,15 @@
 A number is cut into digits of base 2^32, one Int64 column each, and the digits are added as integers. That is exact,
 associative and commutative, and runs on both engines, where a sum of floats is none of these.
 
-Limits. Values are cut (towards zero) to a multiple of 2^-64 (5.4e-20), their squares to one of 2^-128 (2.9e-39).
+Limits. Values are cut (downwards) to a multiple of 2^-64 (5.4e-20), their squares to one of 2^-128 (2.9e-39).
 Values of 2^63 (9.2e18) and more, NaN and infinities are left out of sums and of counts. Up to 2^29 terms in a sum.
 Integers beyond 2^53 are exact in sums; for squares they are first rounded to Float64, as are all integers there.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -19,6 +21,8 @@ import polars as pl
 
 BASE: Final = 32
 LIMIT: Final = 2.0**63
+_TERMS: Final = ("square0", "square1", "square2")
+_HALVES: Final = (pl.Float32, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16, pl.Boolean)  # at most 24 bits: squares fit
 _SPLIT: Final = 2.0**27 + 1.0  # Veltkamp's constant for 53 bits
 
 Integers = npt.NDArray[np.int64]
@@ -35,16 +39,18 @@ class Fixed(NamedTuple):
         return tuple(f"{name}:{i}" for i in range(self.limbs))
 
     def digits(self, value: pl.Expr) -> list[pl.Expr]:
-        """The digits of a Float64 expression below the form's limit, highest first, each of the value's sign.
+        """The digits of a Float64 expression below the form's limit, highest first; all but the first in [0, 2^32).
 
-        Cutting towards zero keeps every step exact: the rest has the value's sign and fewer bits than it.
+        A digit is the difference of two whole numbers, each what is left of the value above a place. All of it is
+        exact: such a number is a Float64 as the value is, and so are the bits in which two of them differ.
         """
-        found = []
+        found: list[pl.Expr] = []
         for i in range(self.limbs):
             weight = self.lowest + BASE * (self.limbs - 1 - i)
-            digit = (value * 2.0**-weight).cast(pl.Int64)
-            found.append(digit)
-            value = value - digit.cast(pl.Float64) * 2.0**weight
+            whole = (value * 2.0**-weight).floor()
+            if i:
+                whole = whole - (value * 2.0 ** -(weight + BASE)).floor() * 2.0**BASE
+            found.append(whole.cast(pl.Int64))
         return found
 
     def floats(self, digits: Sequence[Integers]) -> Floats:
@@ -97,19 +103,29 @@ def sum_digits(column: pl.Expr, dtype: pl.DataType) -> list[pl.Expr]:
     return [high, whole - high * (1 << BASE)]
 
 
-def square_digits(column: pl.Expr, dtype: pl.DataType) -> list[pl.Expr]:
-    """Per row the digits of a value's square, exact: x = a + b, and a^2, 2ab and b^2 each fit a Float64.
+def square_stages(column: str, dtype: pl.DataType) -> list[list[pl.Expr]]:
+    """What to add to a frame, stage by stage, so that `square_digits` finds the terms of the squares in it.
 
-    Source: Dekker (1971), "A floating-point technique for extending the available precision".
+    Exact: x = a + b, and a^2, 2ab and b^2 each fit a Float64. In stages, because each reads the one before several
+    times. Source: Dekker (1971), "A floating-point technique for extending the available precision".
     """
-    value = finite(column, dtype).cast(pl.Float64)
-    if dtype in (pl.Float32, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16, pl.Boolean):  # 24 bits: the square fits as it is
-        return SQUARE.digits(value * value)
-    scaled = value * _SPLIT
-    high = scaled - (scaled - value)
+    value, high = pl.col(f"{column}:x"), pl.col(f"{column}:high")
+    begin = [finite(pl.col(column), dtype).cast(pl.Float64).alias(f"{column}:x")]
+    if dtype in _HALVES:
+        return [begin, [], [(value * value).alias(f"{column}:{_TERMS[0]}")]]
     low = value - high
-    terms = [SQUARE.digits(term) for term in (high * high, high * low * 2.0, low * low)]
-    return [a + b + c for a, b, c in zip(*terms, strict=True)]
+    terms = (high * high, high * low * 2.0, low * low)
+    return [
+        begin,
+        [(value * _SPLIT - (value * _SPLIT - value)).alias(f"{column}:high")],
+        [term.alias(f"{column}:{name}") for name, term in zip(_TERMS, terms, strict=True)],
+    ]
+
+
+def square_digits(column: str, dtype: pl.DataType) -> list[pl.Expr]:
+    """Per row the digits of a value's square, from the terms that `square_stages` added."""
+    terms = [SQUARE.digits(pl.col(f"{column}:{n}")) for n in (_TERMS[:1] if dtype in _HALVES else _TERMS)]
+    return [functools.reduce(operator.add, digits) for digits in zip(*terms, strict=True)]
 
 
 def deviations(counts: Integers, sums: list[int], squares: list[int], lowest: int) -> list[float | None]:

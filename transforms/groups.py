@@ -104,7 +104,11 @@ class GroupStats(Learner):
         """
         schema = frame.collect_schema()
         keyed = frame.drop_nulls(self.by.names)
-        groups = keyed.select(*self._groups, *(e for c in self.of for e in self._numbers(c, schema[c])), _ROWS)
+        staged = keyed
+        if "std" in self.statistics:
+            for stages in zip(*(exact.square_stages(c, schema[c]) for c in self.of), strict=True):
+                staged = staged.with_columns(e for stage in stages for e in stage)
+        groups = staged.select(*self._groups, *(e for c in self.of for e in self._numbers(c, schema[c])), _ROWS)
         measured = [self._grouped(groups)]
         if "n_unique" in self.statistics:
             for column in self.of:
@@ -141,7 +145,7 @@ class GroupStats(Learner):
             names = exact.form(dtype).names(f"{column}:sum")
             found += [d.fill_null(0).alias(n) for n, d in zip(names, digits, strict=True)]
         if "std" in wanted:
-            squares = exact.square_digits(pl.col(column), dtype)
+            squares = exact.square_digits(column, dtype)
             names = exact.SQUARE.names(f"{column}:square")
             found += [d.fill_null(0).alias(n) for n, d in zip(names, squares, strict=True)]
         return found + [value.alias(f"{column}:{s}") for s in ("min", "max") if s in wanted]
