@@ -109,7 +109,8 @@ def test_a_missing_extra_names_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     result = CliRunner().invoke(cli, ["run"])
     assert result.exit_code == 3
     assert result.stderr == (
-        "error[environment]: this needs the extra build: sklearn is not installed\nhint: pip install 'headrace[build]'\n"
+        "error[environment]: this needs the extra build: sklearn is not installed\n"
+        "hint: pip install 'headrace[build]'\n"
     )
 
 
