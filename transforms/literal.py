@@ -47,7 +47,7 @@ def literal(value: bool | int | float | str, dtype: pl.DataType) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if dtype.is_float():
             return float(value)
-        if dtype.is_integer() and float(value).is_integer():
+        if dtype.is_integer() and (isinstance(value, int) or value.is_integer()):
             lowest, highest = integer_range(dtype)
             if lowest <= value <= highest:
                 return int(value)

@@ -38,7 +38,9 @@ class Table:
             try:
                 data = self.path.read_bytes()
             except OSError as problem:
-                raise DataError(f"a table of the fitted pipeline cannot be read: {problem}", where=str(self.path)) from None
+                raise DataError(
+                    f"a table of the fitted pipeline cannot be read: {problem}", where=str(self.path)
+                ) from None
             if hashlib.sha256(data).hexdigest() != self.sha256:
                 raise DataError("SHA-256 differs from the one recorded when it was written", where=str(self.path))
             self._frame = pl.read_parquet(io.BytesIO(data))
