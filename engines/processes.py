@@ -111,11 +111,19 @@ class LocalProcesses:
                 )
             self._send_address(self._start_worker())
 
+    def ended(self, name: str) -> str:
+        """How the worker of that name ended; empty while it runs or if it is none of ours."""
+        if name in self._workers:
+            with suppress(subprocess.TimeoutExpired):  # its connections close a moment before it has ended
+                self._workers[name].wait(timeout=1)
+            self.replace_ended()
+        return next((text for text in self._ended if text.startswith(f"{name},")), "")
+
     def lost_scheduler(self) -> RunError:
         """The error for a scheduler that no longer answers."""
         status = ""
         if self._scheduler is not None:
-            with suppress(subprocess.TimeoutExpired):  # its connections close a moment before it has ended
+            with suppress(subprocess.TimeoutExpired):  # as above
                 self._scheduler.wait(timeout=1)
                 status = f" (process {self._scheduler.pid}: {_status(self._scheduler)})"
         return RunError(
@@ -123,10 +131,6 @@ class LocalProcesses:
             hint="run again: finished partitions are not repeated",
             where=f"local:{self.count}",
         )
-
-    def ended(self, name: str) -> str:
-        """How the worker of that name ended; empty while it runs or if it is none of ours."""
-        return next((text for text in self._ended if text.startswith(f"{name},")), "")
 
     def tail(self, name: str) -> str:
         """The last lines that a process printed, each on a line below."""

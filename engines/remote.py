@@ -162,7 +162,6 @@ class RemoteExecutor:
         from headrace.engines.processes import LOST_WORKER_HINT
 
         worker = error.last_worker
-        self._watch()  # learns how it ended
         how = self._explain(str(worker.name))
         return RunError(
             f"task {str(error.task).split('-')[0]} lost its worker {error.allowed_failures + 1} times, "
