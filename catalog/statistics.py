@@ -193,7 +193,7 @@ def _value_counts(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, pl.Dat
 
 def _smallest_hashes(frame: pl.DataFrame, limits: dict[str, int], special: set[str]) -> dict[str, pl.Series]:
     def below(name: str, limit: int) -> pl.Expr:
-        hashed = hash_values(pl.col(name))
+        hashed = hash_values(pl.col(name), frame.schema[name])
         keep = hashed < pl.lit(limit, dtype=pl.UInt64)
         if name in special:
             keep = keep & _finite(pl.col(name), frame.schema[name])

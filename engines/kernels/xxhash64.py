@@ -23,10 +23,16 @@ _MASK = (1 << 64) - 1
 def cpu(frame: pl.LazyFrame, column: str, dtype: pl.DataType, seed: int, output: str) -> pl.LazyFrame:
     """Hash strings with polars-hash, integers with arithmetic on UInt64, which wraps as the specification asks."""
     if dtype == pl.String:
-        import polars_hash
-
-        return frame.with_columns(polars_hash.col(column).nchash.xxhash64(seed=seed).alias(output))
+        return frame.with_columns(text(pl.col(column), seed).alias(output))
     return frame.with_columns(integer(pl.col(column), dtype, seed).alias(output))
+
+
+def text(column: pl.Expr, seed: int = 0) -> pl.Expr:
+    """XXH64 of a string's UTF-8 bytes, on the CPU."""
+    import polars_hash  # noqa: F401  adds the namespace to expressions
+
+    hashed: pl.Expr = column.nchash.xxhash64(seed=seed)  # type: ignore[attr-defined]
+    return hashed
 
 
 def integer(column: pl.Expr, dtype: pl.DataType, seed: int) -> pl.Expr:
