@@ -70,7 +70,7 @@ def _distinct(column: ColumnPartial) -> tuple[int, float]:
     most = column.finite
     if isinstance(column.min, int) and isinstance(column.max, int):
         most = min(most, column.max - column.min + 1)
-    return min(estimate, most), round(1 / math.sqrt(HASHES - 2), 4)
+    return max(HASHES, min(estimate, most)), round(1 / math.sqrt(HASHES - 2), 4)
 
 
 def _quantiles(values: pl.DataFrame, column: ColumnPartial) -> dict[str, Scalar]:

@@ -239,7 +239,7 @@ def many() -> pl.DataFrame:
             "skewed": pl.Series([int(draw.paretovariate(0.7)) % 5_000 for _ in rows], dtype=pl.Int32),
             "text": [f"N{i * 7919 % 30_011}" if i % 50 else None for i in rows],
             "barely": pl.Series([i % 1_024 for i in rows], dtype=pl.Int32),
-            "over": pl.Series([i % 1_025 for i in rows], dtype=pl.Int32),
+            "over": pl.Series([1_000 + i % 1_025 for i in rows], dtype=pl.Int32),
         }
     )
 
