@@ -90,7 +90,7 @@ class FillNull(Learner):
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         match self.statistic:
             case "mean":
-                return frame.select(e for column in self.columns for e in moments.measure(column))
+                return moments.summary(frame, self.columns)
             case "median":
                 return quantiles.summary(frame, self.columns)
             case None:

@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from headrace.transforms.columns import Columns
+
 LIMIT: Final = 1e100
 
 
@@ -33,24 +35,21 @@ class Moments(NamedTuple):
         )
 
 
-def finite(column: str) -> pl.Expr:
-    """The column as Float64, with NaN and infinities as null."""
-    value = pl.col(column).cast(pl.Float64)
-    return pl.when(value.is_finite()).then(value)
+def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
+    """The moments of columns in one part of the data, a row: `<column>:count`, `:mean` and `:m2`.
 
-
-def measure(column: str) -> list[pl.Expr]:
-    """The moments of one column in one part of the data: `<column>:count`, `:mean` and `:m2`.
-
-    Values beyond `LIMIT` count as infinite: the sum of their squares would be.
+    NaN and infinities are left out, and so are values beyond `LIMIT`: the sum of their squares would be infinite.
     """
-    value = finite(column)
-    value = pl.when(value.abs() < LIMIT).then(value)
-    return [
-        value.count().cast(pl.Int64).alias(f"{column}:count"),
-        value.mean().alias(f"{column}:mean"),
-        (value.var(ddof=0) * value.count()).alias(f"{column}:m2"),
-    ]
+    values = frame.select(_bounded(column) for column in columns)  # a query of its own: each is read three times
+    return values.select(
+        moment
+        for value, column in ((pl.col(column), column) for column in columns)
+        for moment in (
+            value.count().cast(pl.Int64).alias(f"{column}:count"),
+            value.mean().alias(f"{column}:mean"),
+            (value.var(ddof=0) * value.count()).alias(f"{column}:m2"),
+        )
+    )
 
 
 def total(ordered: pl.DataFrame, column: str) -> Moments:
@@ -60,3 +59,8 @@ def total(ordered: pl.DataFrame, column: str) -> Moments:
         if n:
             moments = moments.merged(Moments(n, mean, m2))
     return moments
+
+
+def _bounded(column: str) -> pl.Expr:
+    value = pl.col(column).cast(pl.Float64)
+    return pl.when(value.abs() < LIMIT).then(value).alias(column)

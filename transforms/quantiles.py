@@ -20,7 +20,6 @@ import polars as pl
 
 from headrace.transforms.base import UNIT
 from headrace.transforms.columns import Columns
-from headrace.transforms.moments import finite
 
 CELLS: Final = 2048
 
@@ -30,7 +29,7 @@ def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
 
     NaN, infinities and null are left out. Sorts each column once; at most `CELLS` rows per column.
     """
-    ranked = frame.select(finite(c).sort(nulls_last=True).alias(c) for c in columns).with_row_index(_RANK)
+    ranked = frame.select(_finite(c).sort(nulls_last=True).alias(c) for c in columns).with_row_index(_RANK)
     rank = pl.col(_RANK).cast(pl.Int64)
     parts = []
     for position, column in enumerate(columns):
@@ -84,3 +83,9 @@ def cuts(total: pl.DataFrame, position: int, parts: int) -> tuple[float, ...]:
 
 _RANK = "__rank"
 _END = "__end"
+
+
+def _finite(column: str) -> pl.Expr:
+    """The column as Float64, with NaN and infinities as null."""
+    value = pl.col(column).cast(pl.Float64)
+    return pl.when(value.is_finite()).then(value)

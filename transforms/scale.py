@@ -47,7 +47,7 @@ class Standardize(Learner):
         return named(self.output, self.columns)
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        return frame.select(e for column in self.columns for e in moments.measure(column))
+        return moments.summary(frame, self.columns)
 
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         return concatenated(tables)
