@@ -1,0 +1,116 @@
+"""What is asked of a flow run: the one parameter of the flow, and which runs are the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from headrace.pipelines.build import RunOptions
+from headrace.pipelines.load import gallery_names
+
+
+class BuildRequest(BaseModel):
+    """The parameters of a flow run.
+
+    Its JSON schema is the form in Prefect's pages, and Prefect refuses by it what does not fit, before a run exists.
+
+    Parameters
+    ----------
+    pipeline
+        A gallery name, a YAML file, `module:object` or `file.py:object`.
+    overrides
+        Values to set in the pipeline, by dotted path: `source` is the folder of the raw files.
+    catalog
+        The folder that holds the datasets.
+    engine, cluster, partition_bytes, force
+        As `RunOptions`: how it is run; none of it changes the data.
+    interval
+        The moment that this run stands for; runs of one pipeline for one interval publish once. A scheduled run has
+        that of its schedule, a run by hand none, unless it is given here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipeline: str = Field(min_length=1, description="A gallery name, a YAML file, module:object or file.py:object.")
+    overrides: dict[str, str] = Field(
+        default_factory=dict, description="Fields of the pipeline to set, by dotted path."
+    )
+    catalog: str = Field("published", min_length=1, description="The folder that holds the datasets.")
+    engine: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where queries run.")
+    cluster: str = Field(
+        "inline",
+        pattern=r"^(inline|local(:[1-9][0-9]*)?|[a-z]+://\S+)$",
+        description="Where tasks run: inline, local[:N] or the address of a Dask scheduler.",
+    )
+    partition_bytes: int = Field(128 << 20, ge=1 << 16, description="Uncompressed bytes that one task works on.")
+    force: bool = Field(False, description="Do not resume work that an earlier run left.")
+    interval: AwareDatetime | None = Field(
+        None, description="The moment this run stands for; runs for the same moment publish once."
+    )
+
+    @property
+    def label(self) -> str:
+        """The pipeline in a few letters, known without loading it."""
+        reference = self.pipeline
+        if reference.endswith((".yaml", ".yml")):
+            return Path(reference).stem
+        return Path(reference.partition(":")[0]).stem if ".py:" in reference else reference
+
+    def options(self, idempotency_key: str, flow_run: str) -> RunOptions:
+        """How the pipeline is run for this request."""
+        return RunOptions(
+            catalog=self.catalog,
+            engine=self.engine,
+            cluster=self.cluster,
+            partition_bytes=self.partition_bytes,
+            force=self.force,
+            idempotency_key=idempotency_key,
+            producer={"flow_run": flow_run},
+        )
+
+    def anchored(self) -> BuildRequest:
+        """The same request with absolute paths: a served run does not start in this folder."""
+        reference, overrides = self.pipeline, dict(self.overrides)
+        path, colon, name = reference.partition(":")
+        if reference not in gallery_names() and path.endswith((".yaml", ".yml", ".py")):
+            reference = f"{Path(path).absolute()}{colon}{name}"
+        for key in ("source", "source.root"):
+            if key in overrides:
+                overrides[key] = _absolute(overrides[key])
+        changes = {"pipeline": reference, "overrides": overrides, "catalog": _absolute(self.catalog)}
+        return self.model_copy(update=changes)
+
+
+def idempotency_key(request: BuildRequest, pipeline: str, interval: datetime | None, flow_run: str) -> str:
+    """The key under which a run publishes, once.
+
+    Parameters
+    ----------
+    pipeline
+        The pipeline's name.
+    interval
+        The moment the run stands for, with a time zone. All runs for it with the same reference and overrides share
+        a key, wherever and however they run.
+    flow_run
+        The id of the flow run: the key of one that stands for no interval, so that its own retries publish once.
+    """
+    if interval is None:
+        return f"{pipeline}/flow-run/{flow_run}"
+    asked = json.dumps([request.pipeline, sorted(request.overrides.items())])
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
+    return f"{pipeline}/{moment(interval)}/{digest}"
+
+
+def moment(time: datetime) -> str:
+    """A time in UTC, as text: to the second, or finer if it is."""
+    text = time.astimezone(UTC).isoformat(timespec="auto")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).expanduser().absolute())
