@@ -50,7 +50,7 @@ def _placed(empty: pl.LazyFrame, engine: Engine) -> tuple[list[Transform], list[
     before: list[Transform] = []
     learners: list[Learner] = []
     for step in pipeline.steps:
-        for part in step.resolve(_applied(before, empty, engine).collect_schema()).parts():
+        for part in step.resolve(_applied(before, empty, engine).collect_schema()).separate():
             if isinstance(part, Learner) and part.measured:
                 learners.append(part)
             else:

@@ -135,7 +135,7 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
             split_index, frame = len(placed), _assign_split(pipeline, frame, engine)
         with _Naming(number, declared):
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
-            for step in bound.resolve(frame.schema, reserved).parts():
+            for step in bound.resolve(frame.schema, reserved).separate():
                 assert isinstance(step, Transform | Learner)
                 form = learned_from_nothing(step, frame.lazy(), engine) if isinstance(step, Learner) else step
                 stage, pass_number = stages.place(step, form)

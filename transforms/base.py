@@ -103,7 +103,7 @@ class Operator(BaseModel):
         step.check(schema)
         return step
 
-    def parts(self) -> tuple[Operator, ...]:
+    def separate(self) -> tuple[Operator, ...]:
         """The independent steps that this resolved step falls into; each is planned, fitted and applied alone."""
         return (self,)
 

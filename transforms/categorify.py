@@ -122,7 +122,7 @@ class Categorify(Learner):
                 if given != schema[column] and not (given.is_integer() and schema[column].is_integer()):
                     raise PipelineError(f"Categorify: the vocabulary holds {given}, column {column!r} {schema[column]}")
 
-    def parts(self) -> tuple[Operator, ...]:
+    def separate(self) -> tuple[Operator, ...]:
         if self.joint or self.combo or len(self.columns) == 1:
             return (self,)
         return tuple(
@@ -174,8 +174,8 @@ class Categorify(Learner):
         return tuple(f"value:{i}" for i in range(len(self.columns))) if self.combo else ("value",)
 
     def _one_vocabulary(self) -> None:
-        if len(self.parts()) > 1:
-            raise PipelineError(f"Categorify of {len(self.columns)} columns learns a vocabulary each: use its parts()")
+        if len(self.separate()) > 1:
+            raise PipelineError(f"Categorify of {len(self.columns)} columns learns a vocabulary each: use separate()")
 
 
 class Categorified(Transform):

@@ -41,7 +41,7 @@ class DateParts(Transform):
     accepts: ClassVar[Accepts] = TEMPORAL
 
     columns: Columns
-    wanted: Annotated[tuple[Part, ...], Field(alias="parts", min_length=1)]
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)]
     time_zone: str | None = None
 
     @field_validator("time_zone")
@@ -62,10 +62,10 @@ class DateParts(Transform):
 
     @property
     def writes(self) -> tuple[str, ...]:
-        return tuple(f"{column}_{part}" for column in self.columns for part in self.wanted)
+        return tuple(f"{column}_{part}" for column in self.columns for part in self.parts)
 
     def check(self, schema: pl.Schema) -> None:
-        of_day = [p for p in self.wanted if p in ("hour", "minute")]
+        of_day = [p for p in self.parts if p in ("hour", "minute")]
         for column in self.columns:
             if schema[column] == pl.Date and (of_day or self.time_zone):
                 what = f"part {of_day[0]!r}" if of_day else "time zone"
@@ -76,7 +76,7 @@ class DateParts(Transform):
         outputs = []
         for column in self.columns:
             clock = self._on_the_clock(column, schema[column])
-            outputs += [_part(clock, part).alias(f"{column}_{part}") for part in self.wanted]
+            outputs += [_part(clock, part).alias(f"{column}_{part}") for part in self.parts]
         return frame.with_columns(outputs)
 
     def _on_the_clock(self, column: str, dtype: pl.DataType) -> pl.Expr:

@@ -116,7 +116,7 @@ class TargetEncode(Learner):
             if self.fold_by == "key" and not (CATEGORY.test(dtype) or dtype == pl.Datetime):
                 raise PipelineError(f"fold_on takes {CATEGORY.words} or a datetime, got {dtype} in column {column!r}")
 
-    def parts(self) -> tuple[Operator, ...]:
+    def separate(self) -> tuple[Operator, ...]:
         if self.combo or len(self.columns) == 1:
             return (self,)
         return tuple(
@@ -197,8 +197,8 @@ class TargetEncode(Learner):
         return tuple(f"key:{i}" for i in range(len(self.columns)))
 
     def _one_statistic(self) -> None:
-        if len(self.parts()) > 1:
-            raise PipelineError(f"TargetEncode of {len(self.columns)} columns learns a table each: use its parts()")
+        if len(self.separate()) > 1:
+            raise PipelineError(f"TargetEncode of {len(self.columns)} columns learns a table each: use separate()")
 
 
 class TargetEncoded(Transform):

@@ -20,7 +20,7 @@ ENGINE = CpuEngine()
 def learned(step: Operator, frame: pl.DataFrame, cuts: Iterable[int] = ()) -> list[Transform]:
     """The fitted form of each part, from the frame cut at `cuts`, the last tables merged first."""
     fitted = []
-    for part in step.resolve(frame.schema).parts():
+    for part in step.resolve(frame.schema).separate():
         assert isinstance(part, Learner)
         bounds = [0, *cuts, frame.height]
         tables = [
@@ -59,7 +59,7 @@ def gpu_gaps(step: Operator, frame: pl.DataFrame) -> tuple[list[str], set[str]]:
     engine = TranslationEngine()
     gaps = []
     resolved = step.resolve(frame.schema)
-    for part in resolved.parts():
+    for part in resolved.separate():
         form: Operator = part
         if isinstance(part, Learner):
             measured = part.measure(frame.lazy(), engine)

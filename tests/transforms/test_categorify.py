@@ -54,7 +54,7 @@ def test_buckets_out_of_vocabulary_by_hash() -> None:
 
 
 def test_every_column_has_its_own_vocabulary_and_part() -> None:
-    parts = Categorify(columns=["x", "y"], output="{column}_id").resolve(FRAME.schema).parts()
+    parts = Categorify(columns=["x", "y"], output="{column}_id").resolve(FRAME.schema).separate()
     assert [p.writes for p in parts] == [("x_id",), ("y_id",)]
     result = transformed(Categorify(columns=["x", "y"], output="{column}_id"), FRAME)
     assert result["x_id"].to_list() == [4, 3, 1, 4, 5, 3, 6]

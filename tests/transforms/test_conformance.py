@@ -186,7 +186,7 @@ def resolved(plain: dict[str, Any]) -> Operator:
     """The example against the schema above, with its table where it needs one; its first part where it has several."""
     step = operator_from_plain(plain)
     bound: Operator = step.bind(TABLES) if isinstance(step, Join) else step
-    return bound.resolve(SCHEMA).parts()[0]
+    return bound.resolve(SCHEMA).separate()[0]
 
 
 def measure(step: Learner, units: Sequence[pl.DataFrame], first: int, engine: Engine) -> pl.DataFrame:
