@@ -223,4 +223,4 @@ def to_plain(step: Operator, context: Any = None) -> dict[str, Any]:
     kind = type(step)
     shipped = kind.__module__.startswith("headrace.")
     name = kind.__name__ if shipped else f"{kind.__module__}:{kind.__qualname__}"
-    return {name: step.model_dump(mode="json", exclude_defaults=True, by_alias=True, context=context)}
+    return {name: step.model_dump(mode="json", exclude_defaults=True, context=context)}

@@ -53,7 +53,9 @@ def test_by_hand_out_of_fold_and_full() -> None:
     assert got["c_target"].dtype == pl.Float32
     assert got["c_target"].to_list() == pytest.approx(expected)
 
-    served = transformed(step, pl.DataFrame({"c": ["a", "b", "new", None], "id": range(4), "y": [0.0] * 4}), train=frame)
+    served = transformed(
+        step, pl.DataFrame({"c": ["a", "b", "new", None], "id": range(4), "y": [0.0] * 4}), train=frame
+    )
     prior = 3.5 / 6
     assert served["c_target"].to_list() == pytest.approx([(2 + 2 * prior) / 5, (1.5 + 2 * prior) / 4, prior, prior])
 
@@ -123,7 +125,9 @@ def test_time_folds_do_not_see_later_rows() -> None:
 
 
 def test_rows_without_a_time_are_encoded_from_nothing() -> None:
-    frame = training(pl.DataFrame({"c": ["a", "a", "a"], "t": [None, date(2020, 1, 1), date(2020, 2, 1)], "y": [9, 1, 3]}))
+    frame = training(
+        pl.DataFrame({"c": ["a", "a", "a"], "t": [None, date(2020, 1, 1), date(2020, 2, 1)], "y": [9, 1, 3]})
+    )
     step = TargetEncode(columns=["c"], target="y", fold_on=["t"], fold_by="time", prior=0.5, smoothing=0)
     assert transformed(step, frame)["c_target"].to_list() == [0.5, 0.5, 1.0]
 
@@ -225,7 +229,7 @@ def test_columns_that_do_not_fit() -> None:
         TargetEncode(columns=["c"], target="y", fold_on=["f"]).resolve(schema)
     with pytest.raises(PipelineError, match="a date or a datetime, got String"):
         TargetEncode(columns=["c"], target="y", fold_on=["c"], fold_by="time", prior=0).resolve(schema)
-    with pytest.raises(PipelineError, match=r"parts\(\)"):
+    with pytest.raises(PipelineError, match="separate"):
         TargetEncode(columns=["c", "d"], target="y", fold_on=["c"]).learn(pl.DataFrame())
 
 
