@@ -29,7 +29,8 @@ def run_name() -> str:
     return f"{request.label} by hand {moment(flow_run.scheduled_start_time.replace(microsecond=0))}"
 
 
-@flow(name="headrace", flow_run_name=run_name, persist_result=False, retries=0, validate_parameters=True)
+# Nothing is persisted but, by Prefect itself, the error of a run that failed: as JSON, not as a pickle.
+@flow(name="headrace", flow_run_name=run_name, persist_result=False, result_serializer="json")
 def build_dataset(request: BuildRequest) -> RunRecord:
     """Run a pipeline and publish the next version of its dataset, once for each interval.
 
@@ -61,6 +62,7 @@ def run_flow(
         As the flow.
     """
     request = make_request(reference, options or RunOptions(), overrides or {})
+    load_pipeline(request.pipeline, request.overrides)  # what is wrong with it is said before there is a flow run
     require_api()
     with errors_in_one_line():
         return build_dataset(request)

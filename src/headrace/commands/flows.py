@@ -45,20 +45,32 @@ def run(pipeline: str, settings: tuple[str, ...], engine: Any, cluster: str, cat
 @pipeline_argument
 @set_option
 @click.option("--cron", default="", help='When: minute, hour, day, month, weekday, such as "0 5 * * *".')
+@click.option("--timezone", default="UTC", show_default=True, help="What the clock of --cron shows: an IANA name.")
 @click.option("--name", default="", help="The deployment's name. Default: the pipeline's.")
 @_engine
 @_cluster
 @catalog_option
 @common_options
 def serve(
-    pipeline: str, settings: tuple[str, ...], cron: str, name: str, engine: Any, cluster: str, catalog: str
+    pipeline: str,
+    settings: tuple[str, ...],
+    cron: str,
+    timezone: str,
+    name: str,
+    engine: Any,
+    cluster: str,
+    catalog: str,
 ) -> None:
-    """Register a deployment and run what Prefect schedules for it, until stopped."""
+    """Register a deployment and run what Prefect schedules for it, one run at a time, until stopped."""
+    from headrace.flows.schedule import make_schedule
+
+    set_fields = overrides(settings)
+    make_schedule(cron, timezone=timezone)  # a mistake in it is said before any server is asked
     screen = terminal()
     screen.note(f"serving {pipeline} ({choose_orchestrator('prefect').reason}); Ctrl-C ends it")
 
-    from headrace.flows.serve import serve as serve_flow
+    from headrace.flows.serve import serve_pipeline
     from headrace.pipelines.build import RunOptions
 
     options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
-    serve_flow(pipeline, options, overrides=overrides(settings), cron=cron, name=name)
+    serve_pipeline(pipeline, options, overrides=set_fields, cron=cron, timezone=timezone, name=name)

@@ -39,7 +39,9 @@ def choose_orchestrator(wanted: Wanted) -> Orchestrator:
     if not problem:
         return Orchestrator("prefect", f"the API at {url} answers")
     if wanted == "prefect":
-        raise CapabilityError(problem, hint="set PREFECT_API_URL and start the server, or run with --orchestrator none")
+        raise CapabilityError(
+            problem, hint="start a server with `prefect server start` and set PREFECT_API_URL, or use `headrace run`"
+        )
     return Orchestrator("none", problem)
 
 
