@@ -148,6 +148,8 @@ class GroupStats(Learner):
             squares = exact.square_digits(column, dtype)
             names = exact.SQUARE.names(f"{column}:square")
             found += [d.fill_null(0).alias(n) for n, d in zip(names, squares, strict=True)]
+        if dtype.is_float():
+            value = value + 0.0  # -0.0 and 0.0 are equal: which of them is the minimum would depend on their order
         return found + [value.alias(f"{column}:{s}") for s in ("min", "max") if s in wanted]
 
     def learn(self, total: pl.DataFrame) -> Transform:

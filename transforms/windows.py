@@ -98,7 +98,8 @@ class RollingStats(Window):
     order
         The row's time: a date or a datetime.
     window
-        How far back: `"7d"`. A row at time t sees what became known in [t - window, t), never its own values.
+        How far back: `"7d"`. A row at time t sees what became known in [t - window, t): its own values only
+        where `known_at` says that they were known before.
     statistics
         `count` (Int64), `sum`, `mean`, `std` (of the sample), `min`, `max` (Float64) of the values that are not null.
     known_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ def learned(step: Operator, frame: pl.DataFrame, cuts: Iterable[int] = ()) -> li
         assert isinstance(part, Learner)
         bounds = [0, *cuts, frame.height]
         tables = [
-            ENGINE.collect([part.measure(frame.slice(low, high - low).rechunk().lazy(), ENGINE)])[0].lazy()
-            for low, high in zip(bounds, bounds[1:], strict=False)
+            ENGINE.collect([part.measure(frame.slice(low, high - low).lazy(), ENGINE)], any_order=True)[0].lazy()
+            for low, high in pairwise(bounds)
         ]
         while len(tables) > 1:
-            tables = [*tables[:-2], ENGINE.collect([part.merge(tables[-2:])])[0].lazy()]
+            tables = [*tables[:-2], ENGINE.collect([part.merge(tables[-2:])], any_order=True)[0].lazy()]
         fitted.append(part.learn(ENGINE.collect([part.merge(tables)])[0]))
     return fitted
 

@@ -19,9 +19,10 @@ def test_no_two_combinations_share_a_text() -> None:
 def test_the_text_does_not_depend_on_the_width_of_integers() -> None:
     narrow = pl.DataFrame({"a": [-3], "b": [True]}, schema={"a": pl.Int8, "b": pl.Boolean})
     wide = narrow.cast({"a": pl.Int64})
-    assert narrow.select(combined(("a", "b"), narrow.schema)).item() == wide.select(
-        combined(("a", "b"), wide.schema)
-    ).item()
+    assert (
+        narrow.select(combined(("a", "b"), narrow.schema)).item()
+        == wide.select(combined(("a", "b"), wide.schema)).item()
+    )
 
 
 def test_one_column_hashes_as_it_is_and_several_in_order() -> None:

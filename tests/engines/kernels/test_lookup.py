@@ -11,6 +11,7 @@ from headrace.engines.engine import CpuEngine
 from headrace.engines.kernels import lookup
 
 ENGINE = CpuEngine()
+DAYS = [date(2020, 1, n) for n in (1, 2, 3)]
 
 
 def looked_up(column: list[Any], vocabulary: list[Any], dtype: pl.DataType | None = None, **how: int) -> pl.Series:
@@ -27,9 +28,9 @@ def looked_up(column: list[Any], vocabulary: list[Any], dtype: pl.DataType | Non
     [
         (["b", None, "c", "a", "b"], ["a", "b"]),
         ([20, None, 30, 10, 20], [10, 20]),
-        ([date(2020, 1, 2), None, date(2020, 1, 3), date(2020, 1, 1), date(2020, 1, 2)], [date(2020, 1, 1), date(2020, 1, 2)]),
+        ([DAYS[1], None, DAYS[2], DAYS[0], DAYS[1]], [DAYS[0], DAYS[1]]),
     ],
-)  # fmt: skip
+)
 def test_gives_the_row_of_the_vocabulary(column: list[Any], vocabulary: list[Any]) -> None:
     plain = looked_up(column, vocabulary)
     assert plain.dtype == pl.Int32

@@ -23,8 +23,12 @@ def at(hour: float | None) -> datetime | None:
 
 
 def rolled(
-    rows: list[tuple[Any, ...]], *, hours: float = 10, known_at: str | None = None, statistics: tuple[str, ...] = STATISTICS
-) -> pl.DataFrame:  # fmt: skip
+    rows: list[tuple[Any, ...]],
+    *,
+    hours: float = 10,
+    known_at: str | None = None,
+    statistics: tuple[str, ...] = STATISTICS,
+) -> pl.DataFrame:
     """`rows` are (key, hour, value, hour known)."""
     frame = pl.DataFrame(
         [(r[0], at(r[1]), r[2], at(r[3]) if len(r) > 3 else None, n) for n, r in enumerate(rows)],
@@ -115,7 +119,9 @@ def test_a_mean_of_billions_beside_a_deviation_of_one() -> None:
 
 
 def test_dates_and_several_keys() -> None:
-    frame = pl.LazyFrame({"k": ["a", "a", "a"], "l": [1, 1, 2], "d": [date(2020, 1, n) for n in (1, 2, 3)], "x": [1, 2, 4]})
+    frame = pl.LazyFrame(
+        {"k": ["a", "a", "a"], "l": [1, 1, 2], "d": [date(2020, 1, n) for n in (1, 2, 3)], "x": [1, 2, 4]}
+    )
     outputs = (Output("s", "x", "sum"),)
     length = timedelta(days=7)
     got = ENGINE.rolling(frame, by=("k", "l"), on="d", known_at=None, length=length, outputs=outputs).collect()
