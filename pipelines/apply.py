@@ -20,9 +20,9 @@ from headrace.engines.engine import Engine
 from headrace.engines.executor import Executor
 from headrace.pipelines.exchange import read_bucket, write_pieces
 from headrace.pipelines.fit import Task, unique_reason
+from headrace.pipelines.passes import TIME, gathered
 from headrace.pipelines.rows import (
     QUARANTINE,
-    TIME,
     duplicates_of,
     engine_of,
     good_rows,
@@ -133,12 +133,11 @@ def apply_partition(task: Task) -> ApplyRecord:
     published = work.resolved.published
     with whole_folder(folder) as made:
         frame = walk(work, good_rows(work, partition), partition, task.number, engine)
-        timed = [TIME] if TIME in frame.collect_schema() else []
-        placed = _place(work, frame.select(ROW, SPLIT, *timed, *published), layout, engine)
+        placed = _place(work, frame.select(gathered(work.resolved, task.number)), layout, engine)
         rows = engine.collect([placed])[0]
         if rows[SPLIT].null_count():
             rows = rows.drop_nulls(SPLIT)
-        if timed:
+        if TIME in rows.columns:
             _labels(rows, work.pipeline.target).write_parquet(made / LABELS)
         _quarantine_duplicates(work, task, made)
         own = rows.select(_ORDER, ROW, *published)

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from headrace.engines.engine import Engine
 from headrace.engines.executor import Executor
 from headrace.pipelines.exchange import read_bucket, write_pieces
+from headrace.pipelines.passes import gathered, kept
 from headrace.pipelines.plan import Partition
 from headrace.pipelines.resolve import Placed
-from headrace.pipelines.rows import QUARANTINE, engine_of, good_rows, kept, read_checked, walk
+from headrace.pipelines.rows import QUARANTINE, engine_of, good_rows, read_checked, walk
 from headrace.pipelines.splits import hash_columns
 from headrace.pipelines.work import (
     Work,
@@ -87,8 +88,8 @@ def _measure_pass(
     served = work.resolved.in_pass(number)
     if not served and number < work.resolved.passes - 1:
         return {}
-    columns = [ROW, SPLIT, *(kept(s, c) for s in served for c in s.gathered)]
-    frame = engine.collect([walk(work, rows, partition, number, engine).select(columns)])[0]
+    walked = walk(work, rows, partition, number, engine)
+    frame = engine.collect([walked.select(gathered(work.resolved, number))])[0]
     for placed in served:
         if placed.collects:
             _scatter_window(work, placed, frame, made, engine)

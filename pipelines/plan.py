@@ -11,9 +11,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.pipelines.model import Pipeline
-from headrace.pipelines.resolve import Placed, Resolved
+from headrace.pipelines.passes import columns_read
+from headrace.pipelines.resolve import Resolved
 from headrace.pipelines.sources import CheckedFile, SourceFiles
-from headrace.schemas.names import ROW
 from headrace.transforms.base import describe
 
 UNIT_ROWS = 1 << 16
@@ -184,31 +184,12 @@ def _pass(resolved: Resolved, files: SourceFiles, number: int) -> PlannedPass:
         columns = tuple(contract.names)  # the contract is checked in the first pass, and sees every column
         serves: tuple[str, ...] = ("contract", *(f"unique {', '.join(k)}" for k in contract.unique_keys()))
     else:
-        columns, serves = _needed(resolved, number), ()
+        columns, serves = columns_read(resolved, number), ()
     serves += tuple(describe(s.step) for s in resolved.in_pass(number))
     if number == resolved.passes:
         serves += ("apply",)
     sizes = files.column_bytes
     return PlannedPass(number=number, serves=serves, columns=columns, bytes=sum(sizes.get(c, 0) for c in columns))
-
-
-def _needed(resolved: Resolved, number: int) -> tuple[str, ...]:
-    """The source columns that a pass reads: walk back from what it serves."""
-    wanted = set(resolved.published) if number == resolved.passes else set()
-    for placed in reversed(resolved.steps):
-        wanted = _before(placed, wanted, number)
-        if placed.index == resolved.split_index:
-            wanted |= set(resolved.pipeline.split.reads)
-    return tuple(c for c in resolved.source.names() if c in wanted)
-
-
-def _before(placed: Placed, wanted: set[str], number: int) -> set[str]:
-    if placed.stage <= number and (placed.form.filters or wanted & set(placed.form.writes)):
-        joined_back = placed.collects
-        wanted = (wanted - set(placed.form.writes)) | (set() if joined_back else set(placed.form.reads))
-    if placed.pass_number == number:
-        wanted = wanted | set(placed.gathered)
-    return wanted - {ROW}
 
 
 def _shard_rows(resolved: Resolved, shard_bytes: int) -> int:

@@ -131,12 +131,14 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
     placed: list[Placed] = []
     split_index: int | None = None
     for number, declared in enumerate(pipeline.steps, 1):
-        if split_index is None and isinstance(declared, Learner | Window):
-            split_index, frame = len(placed), _assign_split(pipeline, frame, engine)
         with _Naming(number, declared):
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
-            for step in bound.resolve(frame.schema, reserved).separate():
-                assert isinstance(step, Transform | Learner)
+            parts = bound.resolve(frame.schema, reserved).separate()
+        for step in parts:
+            assert isinstance(step, Transform | Learner)
+            if split_index is None and (step.measured if isinstance(step, Learner) else isinstance(step, Window)):
+                split_index, frame = len(placed), _assign_split(pipeline, frame, engine)
+            with _Naming(number, declared):
                 form = learned_from_nothing(step, frame.lazy(), engine) if isinstance(step, Learner) else step
                 stage, pass_number = stages.place(step, form)
                 frame = engine.collect([form.apply(frame.lazy(), engine)])[0]

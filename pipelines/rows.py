@@ -9,10 +9,10 @@ import polars as pl
 
 from headrace.engines.engine import CpuEngine, Engine
 from headrace.pipelines.exchange import read_rows
+from headrace.pipelines.passes import through
 from headrace.pipelines.plan import Partition
 from headrace.pipelines.resolve import Placed
 from headrace.pipelines.sources import scan
-from headrace.pipelines.splits import TimeSplit
 from headrace.pipelines.work import Work
 from headrace.schemas.errors import DataError
 from headrace.schemas.names import ROW
@@ -21,7 +21,6 @@ from headrace.schemas.rules import REASONS, compile_rules, split
 QUARANTINE = "quarantine.parquet"
 FILE = "source_file"
 FILE_ROW = "source_row"
-TIME = "__time"
 
 
 class Checked(NamedTuple):
@@ -90,32 +89,10 @@ def bucket_files(work: Work, folder: Path) -> list[Path]:
 
 
 def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, engine: Engine) -> pl.LazyFrame:
-    """Take rows through every step that pass `number` can apply.
-
-    At the place of each learner and window that this pass serves, the columns it needs are kept under the names that
-    `kept` gives: a later step may change or drop them.
-    """
-    resolved = work.resolved
-    for placed in resolved.steps:
-        if placed.index == resolved.split_index:
-            frame = assign_split(work, frame, engine)
-        if placed.pass_number == number:
-            frame = frame.with_columns(pl.col(c).alias(kept(placed, c)) for c in placed.gathered)
-        if placed.stage <= number:
-            frame = _apply(work, frame, partition, placed, engine)
-    return assign_split(work, frame, engine) if resolved.split_index == len(resolved.steps) else frame
-
-
-def assign_split(work: Work, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-    """Add the split, and keep the time that the report draws the label over."""
-    split_by = work.pipeline.split
-    frame = split_by.assign(frame, frame.collect_schema(), engine)
-    return frame.with_columns(pl.col(split_by.column).alias(TIME)) if isinstance(split_by, TimeSplit) else frame
-
-
-def kept(placed: Placed, column: str) -> str:
-    """The name under which a pass keeps a column for a learner or window."""
-    return f"__{placed.index}:{column}"
+    """Take rows through every step that pass `number` can apply, with what is learned and worked out by then."""
+    return through(
+        work.resolved, frame, number, engine, lambda placed, rows: _apply(work, rows, partition, placed, engine)
+    )
 
 
 def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed, engine: Engine) -> pl.LazyFrame:

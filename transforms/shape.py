@@ -122,7 +122,8 @@ class Drop(Transform):
         return self.columns.names
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        return frame.drop(self.columns.names)
+        # Not strict: what has yet to be learned is not there in the passes before.
+        return frame.drop(self.columns.names, strict=False)
 
 
 class Derive(Transform):
