@@ -39,7 +39,7 @@ layers: $(DEV_STAMP)
 	$(BIN)/lint-imports --no-logo
 
 fast: $(DEV_STAMP)
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check
 
 bench: $(DEV_STAMP) ## headrace against a hand-written script, pandas and scikit-learn
 	$(BIN)/python -m benchmarks.ctr_compare
