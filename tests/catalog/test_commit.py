@@ -208,7 +208,7 @@ PUBLISHER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from conftest import fill
+from tests.catalog.conftest import fill
 from headrace.catalog.build import new_build
 from headrace.catalog.commit import publish
 for _ in range(int(sys.argv[3])):

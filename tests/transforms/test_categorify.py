@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 import xxhash
-from fitting import applied, gpu_gaps, learned, saved_and_loaded, transformed
 from pydantic import ValidationError
+from tests.transforms.fitting import applied, gpu_gaps, learned, saved_and_loaded, transformed
 
 from headrace.engines.translation import available
 from headrace.schemas.errors import PipelineError

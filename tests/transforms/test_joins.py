@@ -7,8 +7,8 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-from fitting import applied, gpu_gaps, saved_and_loaded
 from pydantic import ValidationError
+from tests.transforms.fitting import applied, gpu_gaps, saved_and_loaded
 
 from headrace.engines.translation import available
 from headrace.schemas.errors import PipelineError

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 import xxhash
-from fitting import applied, gpu_gaps, learned, saved_and_loaded, transformed
 from pydantic import ValidationError
 from sklearn.preprocessing import TargetEncoder
+from tests.transforms.fitting import applied, gpu_gaps, learned, saved_and_loaded, transformed
 
 from headrace.engines.translation import available
 from headrace.schemas.errors import PipelineError
