@@ -72,13 +72,14 @@ def _ids(value: pl.Expr, index: pl.Expr, first: int, missing: int | None, null: 
     return ids
 
 
-# The hash index of an Enum costs as much as looking a partition up; a process builds one per vocabulary.
-_enums: dict[int, pl.Enum] = {}
+# The hash index of an Enum costs as much as looking a partition up; a process builds one per vocabulary. It is built
+# when the type is handed to Polars' core, so it is that form of it that is kept.
+_enums: dict[int, pl.DataTypeExpr] = {}
 
 
-def _enum(vocabulary: pl.DataFrame) -> pl.Enum:
+def _enum(vocabulary: pl.DataFrame) -> pl.DataTypeExpr:
     key = id(vocabulary)
     if key not in _enums:
-        _enums[key] = pl.Enum(vocabulary["value"])
+        _enums[key] = pl.Enum(vocabulary["value"]).to_dtype_expr()
         weakref.finalize(vocabulary, _enums.pop, key, None)
     return _enums[key]
