@@ -173,15 +173,16 @@ def _labels(rows: pl.DataFrame, target: str) -> pl.DataFrame:
 
 def _quarantine_duplicates(work: Work, task: Task, made: Path) -> None:
     partition = work.plan.partitions[task.item]
-    parts = []
-    for key, columns in enumerate(work.pipeline.contract.unique_keys()):
-        numbers = duplicates_of(work, partition, key)[ROW]
-        if numbers.len():
-            rows = source_rows(work, partition).filter(pl.col(ROW).is_in(numbers.implode())).collect()
-            reason = pl.Series(REASONS, [[unique_reason(columns)]] * rows.height, dtype=pl.List(pl.String))
-            parts.append(located(rows.with_columns(reason), partition))
-    if parts:
-        pl.concat(parts).write_parquet(made / QUARANTINE)
+    found = [
+        duplicates_of(work, partition, key).select(ROW, pl.lit(unique_reason(columns)).alias(REASONS))
+        for key, columns in enumerate(work.pipeline.contract.unique_keys())
+    ]
+    repeated = pl.concat(found) if found else pl.DataFrame()
+    if repeated.is_empty():
+        return
+    reasons = repeated.group_by(ROW, maintain_order=True).agg(REASONS)
+    rows = source_rows(work, partition).join(reasons.lazy(), on=ROW, how="inner", maintain_order="left").collect()
+    located(rows, partition).write_parquet(made / QUARANTINE)
 
 
 class ShardTask(Task):

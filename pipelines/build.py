@@ -8,8 +8,11 @@ Each stage is a plain function from small values to a small value, so that Prefe
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.catalog import log
@@ -123,7 +127,8 @@ def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
     key = content_key(
         pipeline.model_dump_json(),
         plan.model_copy(update={"available_bytes": 0}).model_dump_json(),
-        *(str(table.frame.hash_rows().sum()) for table in tables.values()),
+        *(f"{name} {_digest(table.frame)}" for name, table in tables.items()),
+        *(_source_of(module) for module in pipeline.modules),
     )
     lock = lock_work(Path(options.catalog).absolute(), pipeline.name, key, fresh=options.force)
     try:
@@ -132,6 +137,18 @@ def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
         lock.release()
         raise
     return plan, lock
+
+
+def _digest(frame: pl.DataFrame) -> str:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+
+def _source_of(module: str) -> str:
+    """The source of a module with operators of the user's own; work done with other code is not resumed."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).read_text() if file and file.endswith(".py") else module
 
 
 def build(
@@ -193,11 +210,12 @@ class _Run:
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
         plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options))
-        with lock, open_executor(self.options.cluster, chosen.engine) as executor:
-            work = open_work(str(lock.path))
-            self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
-            published = self._compute(work, executor, chosen)
-        lock.remove()
+        with lock:
+            with open_executor(self.options.cluster, chosen.engine) as executor:
+                work = open_work(str(lock.path))
+                self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
+                published = self._compute(work, executor, chosen)
+            lock.remove()
         self._done(published)
 
     def _done(self, published: Published) -> None:

@@ -17,7 +17,7 @@ from headrace.pipelines.exchange import read_bucket, write_pieces
 from headrace.pipelines.passes import gathered, kept
 from headrace.pipelines.plan import Partition
 from headrace.pipelines.resolve import Placed
-from headrace.pipelines.rows import QUARANTINE, engine_of, good_rows, read_checked, walk
+from headrace.pipelines.rows import QUARANTINE, bucket_files, engine_of, good_rows, read_checked, walk
 from headrace.pipelines.splits import hash_columns
 from headrace.pipelines.work import (
     Work,
@@ -157,7 +157,10 @@ def _scatter_keys(work: Work, good: pl.DataFrame, made: Path, engine: Engine) ->
 def _buckets(work: Work, rows: pl.DataFrame, columns: Sequence[str], engine: Engine) -> pl.Series:
     if work.plan.buckets == 1:
         return pl.zeros(rows.height, pl.UInt64, eager=True)
-    hashed = hash_columns(rows.lazy(), tuple(columns), rows.schema, engine, seed=_BUCKET_SEED, output=_BUCKET)
+    # Any one integer for equal values does; a float's is that of its text, with one zero.
+    floats = [(pl.col(c) + 0.0).cast(pl.String) for c in columns if rows.schema[c].is_float()]
+    own = rows.select(columns).with_columns(floats)
+    hashed = hash_columns(own.lazy(), tuple(columns), own.schema, engine, seed=_BUCKET_SEED, output=_BUCKET)
     bucket = pl.col(_BUCKET) % pl.lit(work.plan.buckets, pl.UInt64)
     return engine.collect([hashed.select(bucket)])[0][_BUCKET]
 
@@ -200,14 +203,21 @@ def answer_unique(task: Task) -> int:
     """Find the rows of one bucket whose key an earlier row has. Returns how many there are."""
     work = open_work(task.work)
     target = work.path / "unique" / str(task.item) / f"bucket-{task.bucket:05d}.arrow"
+    if target.exists():
+        return pl.read_ipc(target).height
     columns = work.pipeline.contract.unique_keys()[task.item]
     rows = read_bucket(_pieces(work, task.number, f"unique-{task.item}.arrow"), task.bucket)
     # A key with a null in it is no key: SQL's rule for UNIQUE.
     keyed = rows.drop_nulls(list(columns))
     repeated = keyed.filter(~pl.struct(columns).is_first_distinct()).select(ROW)
-    if not target.exists():
-        _write_answers(repeated, target)
+    _write_answers(repeated, target)
     return repeated.height
+
+
+def _distinct_rows(work: Work, keys: int) -> int:
+    """How many rows repeat a key; one that repeats several counts once."""
+    files = [file for key in range(keys) for file in bucket_files(work, work.path / "unique" / str(key))]
+    return pl.concat([pl.read_ipc(file, columns=[ROW]) for file in files])[ROW].n_unique()
 
 
 def _pieces(work: Work, number: int, name: str) -> list[Path]:
@@ -254,6 +264,7 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
     reasons: dict[str, int] = {}
     split_rows: dict[int, int] = {}
     duplicates = 0
+    keys = work.pipeline.contract.unique_keys()
 
     def task(number: int, item: int, bucket: int = 0) -> Task:
         return Task(work=str(work.path), engine=engine, number=number, item=item, bucket=bucket)
@@ -269,12 +280,14 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
             reasons = _added(r.reasons for r in records)
             bad = sum(r.bad for r in records)
             _refuse_too_many(work, bad, reasons)
-            for key, columns in enumerate(work.pipeline.contract.unique_keys()):
+            for key, columns in enumerate(keys):
                 tasks = [task(0, key, bucket) for bucket in range(work.plan.buckets)]
                 repeated = sum(executor.map(answer_unique, tasks))
                 if repeated:
                     reasons[unique_reason(columns)] = repeated
                     duplicates += repeated
+            if len(keys) > 1 and duplicates:
+                duplicates = _distinct_rows(work, len(keys))
             _refuse_too_many(work, bad + duplicates, reasons)
         served = work.resolved.in_pass(number)
         executor.map(learn, [task(number, s.index) for s in served if s.learns])

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from headrace.pipelines.model import Pipeline
+from headrace.pipelines.model import Allowed, Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.odcs import load_contract
 
@@ -53,7 +53,8 @@ def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) ->
         pipeline = _from_python(reference)
         if not changes:
             return pipeline
-        return _validated(_changed(pipeline.model_dump(mode="json"), changes, reference), reference)
+        changed = _changed(pipeline.model_dump(mode="json"), changes, reference)
+        return _validated(changed, reference, pipeline.modules)
     near = difflib.get_close_matches(reference, gallery_names(), n=1)
     raise PipelineError(
         f"no pipeline {reference!r}",
@@ -91,9 +92,9 @@ def to_yaml(pipeline: Pipeline) -> str:
     return yaml.safe_dump(pipeline.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)
 
 
-def _validated(plain: dict[str, Any], where: str) -> Pipeline:
+def _validated(plain: dict[str, Any], where: str, modules: tuple[str, ...] = ()) -> Pipeline:
     try:
-        return Pipeline.model_validate(plain)
+        return Pipeline.model_validate(plain, context=Allowed(modules))
     except ValidationError as problem:
         lines = [
             f"\n  {'.'.join(str(p) for p in e['loc'] if not str(p).startswith('function-'))}: {_reason(e)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -12,6 +13,7 @@ from types import TracebackType
 from headrace.schemas.errors import CapabilityError
 
 _LOCK = "lock"
+_GONE = ".gone-"
 
 
 class WorkLock:
@@ -29,8 +31,12 @@ class WorkLock:
 
     def remove(self) -> None:
         """Remove the folder; its work is published."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        # Under another name first: whoever comes meanwhile finds either all of it, locked, or nothing.
+        gone = self.path.with_name(f"{_GONE}{self.path.name}.{uuid.uuid4().hex[:8]}")
+        with contextlib.suppress(OSError):
+            self.path.rename(gone)
         self.release()
+        shutil.rmtree(gone, ignore_errors=True)
 
     def __enter__(self) -> WorkLock:
         return self
@@ -78,16 +84,26 @@ def lock_work(catalog: Path, pipeline: str, key: str, *, fresh: bool = False) ->
 
 def _try(path: Path) -> WorkLock | None:
     path.mkdir(exist_ok=True)
-    handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        handle = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:  # its holder has just removed the folder
+        return _try(path)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         return None
-    if not (path / _LOCK).exists():  # the last holder removed the folder between open and lock
+    if not _is_at(handle, path / _LOCK):  # the last holder removed the folder between open and lock
         os.close(handle)
         return _try(path)
     return WorkLock(path, handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _empty(path: Path) -> None:
@@ -97,6 +113,8 @@ def _empty(path: Path) -> None:
 
 
 def _remove_others(root: Path, pipeline: str, key: str) -> None:
+    for path in root.glob(f"{_GONE}*"):
+        shutil.rmtree(path, ignore_errors=True)
     for path in root.glob(f"{pipeline}-*"):
         name = path.name.removeprefix(f"{pipeline}-")
         # The rest of the name is a key: of 32 hex digits, perhaps with a suffix. Longer pipeline names have more.

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SerializeAsAny, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
 
 from headrace.pipelines.splits import FractionSplit, HashSplit, TimeSplit
 from headrace.schemas.contract import Contract
@@ -93,9 +102,19 @@ class Baseline(Part):
         return self.name or self.estimator
 
 
+def _step(value: Any, info: ValidationInfo) -> Operator:
+    return operator_from_plain(value, allowed=info.context.modules if isinstance(info.context, Allowed) else ())
+
+
+class Allowed(NamedTuple):
+    """The context of reading a pipeline whose steps may be operators of these modules, by import path."""
+
+    modules: tuple[str, ...]
+
+
 Step = Annotated[
     SerializeAsAny[Operator],
-    BeforeValidator(lambda value: value if isinstance(value, Operator) else operator_from_plain(value)),
+    BeforeValidator(_step),
     PlainSerializer(to_plain, return_type=dict[str, Any]),
 ]
 
@@ -134,6 +153,12 @@ class Pipeline(Part):
     output: Output = Output()
     baselines: tuple[Baseline, ...] = ()
     max_bad_fraction: float = Field(0.01, ge=0, le=1)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the operators that headrace does not ship."""
+        found = {type(step).__module__ for step in self.steps}
+        return tuple(sorted(m for m in found if not m.startswith("headrace.")))
 
     @field_validator("baselines")
     @classmethod

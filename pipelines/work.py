@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from headrace.pipelines.model import Pipeline
+from headrace.pipelines.model import Allowed, Pipeline
 from headrace.pipelines.plan import Plan
 from headrace.pipelines.resolve import Resolved, resolve
 from headrace.transforms.base import Transform, to_plain
@@ -38,7 +38,8 @@ class Work:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        return Pipeline.model_validate_json((self.path / "pipeline.json").read_bytes())
+        allowed = Allowed(tuple(json.loads((self.path / "modules.json").read_bytes())))
+        return Pipeline.model_validate_json((self.path / "pipeline.json").read_bytes(), context=allowed)
 
     @cached_property
     def plan(self) -> Plan:
@@ -56,7 +57,8 @@ class Work:
 
     def learned(self, index: int) -> Transform:
         """The fitted form of the learner at this place."""
-        return _load_step(self.path / "learned" / str(index))
+        placed = self.resolved.steps[index]
+        return _load_step(self.path / "learned" / str(index), type(placed.form).__module__)
 
     def form(self, index: int) -> Transform:
         """What is applied at this place: the learned form, or the step itself."""
@@ -82,6 +84,7 @@ def create_work(path: Path, pipeline: Pipeline, plan: Plan, tables: dict[str, Ta
     context = TableFolder(path, "tables")
     listed = {name: context.write(table.frame) for name, table in tables.items()}
     write_atomically(path / "tables.json", json.dumps(listed))
+    write_atomically(path / "modules.json", json.dumps(pipeline.modules))
     write_atomically(path / "pipeline.json", pipeline.model_dump_json())
     write_atomically(path / "plan.json", plan.model_dump_json())
 
@@ -132,8 +135,8 @@ def saved_record(folder: Path) -> bytes | None:
 
 
 @lru_cache(maxsize=256)
-def _load_step(folder: Path) -> Transform:
+def _load_step(folder: Path, module: str) -> Transform:
     plain: dict[str, Any] = json.loads((folder / "step.json").read_bytes())
-    step = operator_from_plain(plain, context=TableFolder(folder))
+    step = operator_from_plain(plain, context=TableFolder(folder), allowed=(module,))
     assert isinstance(step, Transform)
     return step
