@@ -1,6 +1,6 @@
 """The ctr job as a headrace pipeline, everything on: contract, shuffle, statistics, checksums, publishing.
 
-    headrace run benchmarks/ctr_pipeline.py:pipeline --set source=FOLDER --catalog CATALOG
+    PYTHONPATH=. headrace run benchmarks/ctr_pipeline.py:pipeline --set source=FOLDER --catalog CATALOG
 
 All rows are in one split, so that statistics are learned on all of them, as the scripts do.
 """
