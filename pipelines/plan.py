@@ -14,6 +14,7 @@ from headrace.pipelines.model import Pipeline
 from headrace.pipelines.passes import columns_read
 from headrace.pipelines.resolve import Resolved
 from headrace.pipelines.sources import CheckedFile, SourceFiles
+from headrace.schemas.footers import Footer
 from headrace.transforms.base import describe
 
 UNIT_ROWS = 1 << 16
@@ -40,6 +41,7 @@ class Partition(_Frozen):
 
     number: int
     file: str
+    fingerprint: str
     file_row: int
     first_row: int
     rows: int
@@ -155,21 +157,22 @@ def _partitions(files: SourceFiles, partition_bytes: int) -> tuple[Partition, ..
         held_bytes = 0
         for unit, unit_bytes in units:
             if held and held_bytes + unit_bytes > partition_bytes:
-                partitions.append(_partition(len(partitions), footer.path, row, held, held_bytes))
+                partitions.append(_partition(len(partitions), footer, row, held, held_bytes))
                 held, held_bytes = [], 0
             held.append(unit)
             held_bytes += unit_bytes
         if held:
-            partitions.append(_partition(len(partitions), footer.path, row, held, held_bytes))
+            partitions.append(_partition(len(partitions), footer, row, held, held_bytes))
         row += footer.rows
     return tuple(partitions)
 
 
-def _partition(number: int, file: Path | str, file_start: int, units: Sequence[Unit], size: int) -> Partition:
+def _partition(number: int, footer: Footer, file_start: int, units: Sequence[Unit], size: int) -> Partition:
     first = units[0].first_row
     return Partition(
         number=number,
-        file=str(file),
+        file=str(footer.path),
+        fingerprint=footer.fingerprint,
         file_row=first - file_start,
         first_row=first,
         rows=sum(u.rows for u in units),

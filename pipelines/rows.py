@@ -12,9 +12,10 @@ from headrace.pipelines.exchange import read_rows
 from headrace.pipelines.passes import through
 from headrace.pipelines.plan import Partition
 from headrace.pipelines.resolve import Placed
-from headrace.pipelines.sources import scan
 from headrace.pipelines.work import Work
+from headrace.schemas.checks import FileProblem, check_file, conform
 from headrace.schemas.errors import DataError
+from headrace.schemas.footers import read_footer
 from headrace.schemas.names import ROW
 from headrace.schemas.rules import REASONS, compile_rules, split
 
@@ -54,8 +55,27 @@ def located(bad: pl.DataFrame, partition: Partition) -> pl.DataFrame:
 
 
 def source_rows(work: Work, partition: Partition) -> pl.LazyFrame:
-    """All rows of a partition, good and bad."""
-    return scan(partition.file, partition.file_row, partition.rows, partition.first_row, work.pipeline.contract)
+    """All rows of a partition, good and bad, with the contract's columns and types and their number in the source.
+
+    Raises
+    ------
+    DataError
+        The file is no longer the one that was planned with.
+    """
+    contract = work.pipeline.contract
+    footer = read_footer(partition.file)
+    outcome = check_file(contract, footer)
+    if footer.fingerprint != partition.fingerprint or isinstance(outcome, FileProblem):
+        raise DataError(
+            "the file has changed during the run",
+            where=partition.file,
+            hint="run again when nobody writes to the source; write new data to new files",
+        )
+    frame = pl.scan_parquet(partition.file)
+    if partition.rows != footer.rows:
+        frame = frame.slice(partition.file_row, partition.rows)
+    number = (pl.col(ROW).cast(pl.Int64) + partition.first_row).alias(ROW)
+    return conform(frame, contract, outcome).with_row_index(ROW).with_columns(number)
 
 
 def good_rows(work: Work, partition: Partition) -> pl.LazyFrame:

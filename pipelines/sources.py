@@ -9,11 +9,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.pipelines.model import Pipeline
-from headrace.schemas.checks import FileProblem, check_file, conform
-from headrace.schemas.contract import Contract
+from headrace.schemas.checks import FileProblem, check_file
 from headrace.schemas.errors import DataError
 from headrace.schemas.footers import Footer, find_files, read_footer
-from headrace.schemas.names import ROW
 from headrace.transforms.table import Table
 
 
@@ -107,19 +105,6 @@ def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:
             raise DataError(f"its files do not fit together: {_first_line(problem)}", where=where) from problem
         tables[name] = Table(frame)
     return tables
-
-
-def scan(file: str, file_row: int, rows: int, first_row: int, contract: Contract) -> pl.LazyFrame:
-    """The rows of one partition with the contract's columns and types, and their number in the source."""
-    footer = read_footer(file)
-    outcome = check_file(contract, footer)
-    if isinstance(outcome, FileProblem):
-        raise DataError(f"the file has changed during the run: {outcome.message}", where=file)
-    frame = pl.scan_parquet(file)
-    if rows != footer.rows:
-        frame = frame.slice(file_row, rows)
-    number = (pl.col(ROW).cast(pl.Int64) + first_row).alias(ROW)
-    return conform(frame, contract, outcome).with_row_index(ROW).with_columns(number)
 
 
 def _read(file: Path) -> pl.DataFrame:
