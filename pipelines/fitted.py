@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.engine import CpuEngine
+from headrace.schemas.checks import loses_nothing
 from headrace.schemas.dtypes import dtype_name, parse_dtype
-from headrace.schemas.errors import DataError, HeadraceError
+from headrace.schemas.errors import DataError, HeadraceError, PipelineError
 from headrace.schemas.names import ROW
 from headrace.transforms.base import Transform, to_plain
 from headrace.transforms.registry import operator_from_plain
@@ -71,29 +72,39 @@ class FittedPipeline(BaseModel):
         DataError
             A column that is not known, has another type, or is missing and required.
         """
-        asked = self._rows(rows)
-        past = self._rows(history).height if history is not None else 0
-        frame = pl.concat([self._rows(history), asked]) if history is not None else asked
+        frame = self._rows(rows, self.raw_columns())
+        past = 0
+        if history is not None:
+            earlier = self._rows(history, self.raw_columns(history=True))
+            frame, past = pl.concat([earlier, frame]), earlier.height
         number = pl.col(ROW).cast(pl.Int64)
         lazy = frame.lazy().with_row_index(ROW).with_columns(number, (number >= past).alias(_ASKED))
         engine = CpuEngine()
-        for step in self.needed_steps():
-            if step.filters:
+        _, needed = self._needs(history=bool(past))
+        for place, step in enumerate(self.steps):
+            if place not in needed:
+                # What it would write or drop, no later step reads; it must not be in the way of a join either.
+                lazy = lazy.drop([*step.drops, *step.writes], strict=False)
+            elif step.filters:
                 kept = step.apply(lazy.filter(~pl.col(_ASKED)), engine)
                 lazy = pl.concat([kept, lazy.filter(_ASKED)])
             else:
                 lazy = step.apply(lazy, engine)
         return engine.collect([lazy.filter(_ASKED).select(self.features)])[0]
 
-    def needed_steps(self) -> tuple[Transform, ...]:
-        """The steps that the features depend on; those that make the target only are left out."""
-        wanted = set(self.features)
-        needed: list[Transform] = []
-        for step in reversed(self.steps):
-            if step.filters or wanted & set(step.writes):
-                wanted = (wanted - set(step.writes)) | set(step.reads)
-                needed.append(step)
-        return tuple(reversed(needed))
+    def raw_columns(self, *, history: bool = False) -> tuple[str, ...]:
+        """The raw columns that the features are made of; with history also those that steps choose its rows by."""
+        wanted, _ = self._needs(history=history)
+        return tuple(c for c in self.source if c in wanted)
+
+    def _needs(self, *, history: bool) -> tuple[set[str], set[int]]:
+        """The raw columns and the places of the steps that the features depend on."""
+        wanted, needed = set(self.features), set[int]()
+        for place, step in reversed(list(enumerate(self.steps))):
+            if (step.filters and history) or wanted & set(step.writes):
+                wanted = (wanted - set(step.writes)) | set(step.serves_from)
+                needed.add(place)
+        return wanted, needed
 
     def save(self, folder: Path) -> list[Path]:
         """Write `pipeline.json`, and the tables of each step in a folder of its own. Returns the files written."""
@@ -117,13 +128,20 @@ class FittedPipeline(BaseModel):
         return [path, *files]
 
     @classmethod
-    def load(cls, folder: str | Path) -> FittedPipeline:
+    def load(cls, folder: str | Path, *, allow: Collection[str] = ()) -> FittedPipeline:
         """Read what `save` wrote. Tables are read, and their sums checked, when they are first used.
+
+        Parameters
+        ----------
+        allow
+            Modules whose operators the pipeline may name beside those of headrace; they are imported.
 
         Raises
         ------
         DataError
             The folder holds no fitted pipeline, a damaged one, or one of a later format.
+        PipelineError
+            A step of a module that is not allowed.
         """
         path = Path(folder) / FILE
         try:
@@ -138,7 +156,8 @@ class FittedPipeline(BaseModel):
             )
         context = TableFolder(Path(folder))
         try:
-            steps = tuple(operator_from_plain(step, context=context) for step in plain["steps"])
+            _refuse_others(plain["steps"], allow)
+            steps = tuple(operator_from_plain(step, context=context, allowed=allow) for step in plain["steps"])
             return cls(
                 name=plain["name"],
                 source={name: parse_dtype(dtype) for name, dtype in plain["source"].items()},
@@ -147,10 +166,14 @@ class FittedPipeline(BaseModel):
                 features=tuple(plain["features"]),
                 target=plain["target"],
             )
-        except (KeyError, ValueError, HeadraceError) as problem:
+        except _NotAllowed as problem:
+            raise PipelineError(problem.message, hint=problem.hint, where=str(path)) from None
+        except (KeyError, TypeError, ValueError, HeadraceError) as problem:
             raise DataError(f"is damaged: {problem}", where=str(path)) from problem
 
-    def _rows(self, rows: pl.DataFrame | pl.LazyFrame | Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    def _rows(
+        self, rows: pl.DataFrame | pl.LazyFrame | Sequence[Mapping[str, Any]], needed: tuple[str, ...]
+    ) -> pl.DataFrame:
         if isinstance(rows, pl.LazyFrame):
             frame = rows.collect()
         elif isinstance(rows, pl.DataFrame):
@@ -164,10 +187,12 @@ class FittedPipeline(BaseModel):
                 f"column(s) {', '.join(map(repr, unknown))} not known to pipeline {self.name!r}",
                 hint=f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(self.source)}",
             )
-        needed = self._raw_columns()
         absent = [c for c in self.required if c in needed and (c not in frame.columns or frame[c].null_count())]
         if absent:
             raise DataError(f"column(s) {', '.join(map(repr, absent))} must be there and not null in every row")
+        for name, got in frame.schema.items():
+            if not _fits(got, self.source[name]):
+                raise DataError(f"column {name!r} is {got}, expected {self.source[name]}", hint="cast it first")
         try:
             return frame.select(
                 pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
@@ -187,8 +212,23 @@ class FittedPipeline(BaseModel):
                 hint="give dates and times as datetime values, numbers as numbers",
             ) from problem
 
-    def _raw_columns(self) -> set[str]:
-        wanted = set(self.features)
-        for step in reversed(self.needed_steps()):
-            wanted = (wanted - set(step.writes)) | set(step.reads)
-        return wanted
+
+class _NotAllowed(PipelineError):
+    """A saved step of a module that was not allowed."""
+
+
+def _refuse_others(steps: Sequence[Any], allow: Collection[str]) -> None:
+    names = [str(name) for step in steps if isinstance(step, dict) for name in step]
+    modules = sorted({name.partition(":")[0] for name in names if ":" in name} - set(allow))
+    if modules:
+        raise _NotAllowed(
+            f"has steps of {', '.join(modules)}, which may not be imported",
+            hint=f"if you trust them: FittedPipeline.load(folder, allow={modules})",
+        )
+
+
+def _fits(got: pl.DataType, expected: pl.DataType) -> bool:
+    """Whether a cast keeps each value or fails: integers among each other, moments of one zone."""
+    if isinstance(got, pl.Datetime) and isinstance(expected, pl.Datetime):
+        return got.time_zone == expected.time_zone
+    return loses_nothing(got, expected) or (got.is_integer() and (expected.is_integer() or expected.is_float()))

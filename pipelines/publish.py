@@ -37,6 +37,7 @@ from headrace.pipelines.work import Work
 from headrace.schemas.names import ROW, SPLIT
 from headrace.schemas.odcs import dump_contract
 from headrace.transforms.base import Ids
+from headrace.transforms.table import Table
 
 STATE = "state"
 
@@ -158,7 +159,7 @@ def _columns(work: Work, written: Written, applied: ApplyRecord, state: Mapping[
                 null_id=known.null_id if known else None,
                 oov_ids=known.oov_ids if known else (),
                 cardinality=known.cardinality if known else None,
-                vocabulary=_vocabulary(work, name, known, state),
+                vocabulary=_vocabulary(work, known, state),
                 source=made_by.get(name, "source"),
                 statistics={split: found[name] for split, found in written.statistics.items()},
             )
@@ -180,12 +181,16 @@ def _kind(dtype: pl.DataType, ids: Ids | None, mask: bool) -> str:
     return "text" if dtype == pl.String else "list" if dtype.is_nested() else "other"
 
 
-def _vocabulary(work: Work, column: str, ids: Ids | None, state: Mapping[str, FileRef]) -> Vocabulary | None:
+def _same_table(one: Table | None, other: Table) -> bool:
+    return one is other or (one is not None and bool(one.sha256) and one.sha256 == other.sha256)
+
+
+def _vocabulary(work: Work, ids: Ids | None, state: Mapping[str, FileRef]) -> Vocabulary | None:
     if ids is None or ids.vocabulary is None:
         return None
     for placed in reversed(work.resolved.steps):
         form = work.form(placed.index)
-        if column in form.writes and column in form.ids:
+        if any(_same_table(known.vocabulary, ids.vocabulary) for known in form.ids.values()):
             # The first table that a step with a vocabulary saves is the vocabulary.
             path = f"{STATE}/{placed.index:02d}-{type(form).__name__.lower()}/table-0.parquet"
             return Vocabulary(path=path, sha256=state[path].sha256) if path in state else None

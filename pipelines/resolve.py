@@ -17,6 +17,7 @@ from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.transforms.base import UNIT, Ids, Join, Learner, Operator, Transform, Window, describe
+from headrace.transforms.shape import Cast, Rename
 from headrace.transforms.table import Table
 
 
@@ -163,10 +164,20 @@ def all_ids(forms: tuple[Transform, ...], published: tuple[str, ...]) -> dict[st
     """What the ids in the published columns stand for, by column; the last step that wrote a column counts."""
     found: dict[str, Ids] = {}
     for form in forms:
-        for column in form.writes:
+        same = _same_values(form)
+        carried = {new: found[old] for new, old in same.items() if old in found}
+        for column in (*form.writes, *form.drops):
             found.pop(column, None)
+        found.update(carried)
         found.update(form.ids)
     return {column: ids for column, ids in found.items() if column in published}
+
+
+def _same_values(form: Transform) -> dict[str, str]:
+    """The columns that hold the values of another one, or of themselves before the step."""
+    if isinstance(form, Rename):
+        return {new: old for old, new in form.names.items()}
+    return {c: c for c in form.columns} if isinstance(form, Cast) and "Int" in form.dtype else {}
 
 
 def _assign_split(pipeline: Pipeline, frame: pl.DataFrame, engine: Engine) -> pl.DataFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, time
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -22,7 +24,18 @@ class _Split(BaseModel):
 def _shares(fractions: dict[str, float]) -> dict[str, float]:
     if not fractions or any(f <= 0 for f in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-9:
         raise ValueError(f"fractions must be positive and add up to 1, got {fractions}")
+    if "train" in fractions and next(iter(fractions)) != "train":
+        raise ValueError("name train first: statistics are learned on the first split")
+    _refuse_names(fractions)
     return fractions
+
+
+def _refuse_names(names: Iterable[str]) -> None:
+    wrong = [name for name in names if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) or name in _TAKEN]
+    if wrong:
+        raise ValueError(
+            f"{wrong[0]!r} cannot be a split's name; use lower-case letters, digits and _, not {', '.join(_TAKEN)}"
+        )
 
 
 Fractions = Annotated[dict[str, float], AfterValidator(_shares)]
@@ -46,8 +59,11 @@ class TimeSplit(_Split):
     @field_validator("starts")
     @classmethod
     def _ascending(cls, starts: dict[str, datetime]) -> dict[str, datetime]:
-        if any(a.replace(tzinfo=None) >= b.replace(tzinfo=None) for a, b in pairwise(starts.values())):
+        if len({start.tzinfo is None for start in starts.values()}) > 1:
+            raise ValueError("give all starts a time zone, or none")
+        if any(a >= b for a, b in pairwise(starts.values())):
             raise ValueError("the starts of the splits must ascend")
+        _refuse_names(starts)
         if "train" in starts:
             raise ValueError("train is what lies before the first start; it has no start of its own")
         return starts
@@ -70,19 +86,32 @@ class TimeSplit(_Split):
             raise PipelineError(f"a split by time needs a date or a datetime, got {dtype} in column {self.column!r}")
         part = pl.lit(0, pl.UInt8)
         for index, start in enumerate(self.starts.values(), 1):
-            part = pl.when(pl.col(self.column) >= _boundary(start, dtype)).then(pl.lit(index, pl.UInt8)).otherwise(part)
+            part = (
+                pl.when(pl.col(self.column) >= _boundary(start, dtype, self.column))
+                .then(pl.lit(index, pl.UInt8))
+                .otherwise(part)
+            )
         return frame.with_columns(pl.when(pl.col(self.column).is_not_null()).then(part).alias(SPLIT))
 
 
-def _boundary(start: datetime, dtype: pl.DataType) -> pl.Expr:
+def _boundary(start: datetime, dtype: pl.DataType, column: str) -> pl.Expr:
     if dtype == pl.Date:
+        if start.time() != time():
+            raise PipelineError(f"a split by time starts at {start.isoformat()}, but {column!r} is a date: give dates")
         return pl.lit(start.date(), pl.Date)
     assert isinstance(dtype, pl.Datetime)
     value = pl.Series([start.replace(tzinfo=None)], dtype=pl.Datetime("us"))
-    if start.tzinfo is not None and dtype.time_zone is not None:
-        value = pl.Series([start]).dt.convert_time_zone(dtype.time_zone).dt.cast_time_unit("us")
+    if start.tzinfo is not None:
+        if dtype.time_zone is None:
+            raise PipelineError(
+                f"a split by time starts at {start.isoformat()}, but {column!r} has no time zone",
+                hint="leave the zone out, or give the column one",
+            )
+        value = pl.Series([start.astimezone(UTC)]).dt.convert_time_zone(dtype.time_zone).dt.cast_time_unit("us")
     elif dtype.time_zone is not None:
-        value = value.dt.replace_time_zone(dtype.time_zone)
+        value = value.dt.replace_time_zone(dtype.time_zone, ambiguous="earliest", non_existent="null")
+        if value.null_count():
+            raise PipelineError(f"a split by time starts at {start.isoformat()}, which {dtype.time_zone} skips")
     return pl.lit(value.cast(pl.Datetime(dtype.time_unit, dtype.time_zone)).item(), dtype)
 
 
@@ -172,6 +201,7 @@ def _percentages(fractions: dict[str, float]) -> str:
     return ", ".join(f"{name} {fraction:.0%}" for name, fraction in fractions.items())
 
 
+_TAKEN = ("state", "quarantine", "baselines", "models")
 _HASH = "__split_hash"
 _NULL_HASH = pl.lit(0x9E3779B97F4A7C15, pl.UInt64)
 _ODD = 0x9E3779B185EBCA87

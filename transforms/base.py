@@ -132,6 +132,11 @@ class Transform(Operator):
         """The output columns that hold ids of categories or buckets, for embeddings and for the manifest."""
         return {}
 
+    @property
+    def serves_from(self) -> tuple[str, ...]:
+        """The columns whose values matter on rows of no split: new ones, when the fitted pipeline serves."""
+        return self.reads
+
     @abstractmethod
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         """The rows after this step. Rows keep their order; only a step that `filters` loses any."""

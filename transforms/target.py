@@ -224,6 +224,10 @@ class TargetEncoded(Transform):
         return tuple(dict.fromkeys([*self.columns, *self.fold_on]))
 
     @property
+    def serves_from(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
     def writes(self) -> tuple[str, ...]:
         return (self.output,)
 
