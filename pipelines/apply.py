@@ -100,7 +100,7 @@ def apply(work: Work, executor: Executor, engine: str, advance: Callable[[int], 
     empty = [name for name, count in zip(work.pipeline.split.names, rows, strict=True) if not count]
     if empty:
         raise DataError(
-            f"no row in the split(s) {', '.join(empty)}: {work.pipeline.split.rule}",
+            f"no row in the split(s) {'; '.join(f'{name} ({work.pipeline.split.rules[name]})' for name in empty)}",
             hint="change the split, or look at what the steps filter",
             where=work.pipeline.name,
         )

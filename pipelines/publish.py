@@ -98,7 +98,7 @@ def make_manifest(
         schema_fingerprint=fingerprint(schema),
         columns=_columns(work, written, applied, state),
         splits={
-            name: SplitEntry(rule=pipeline.split.rule, rows=sum(file.rows for file in files), files=files)
+            name: SplitEntry(rule=pipeline.split.rules[name], rows=sum(file.rows for file in files), files=files)
             for name, files in written.files.items()
         },
         quality=Quality(

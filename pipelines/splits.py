@@ -77,8 +77,16 @@ class TimeSplit(_Split):
         return (self.column,)
 
     @property
-    def rule(self) -> str:
-        return f"{self.column}: " + ", ".join(f"{name} from {start.isoformat()}" for name, start in self.starts.items())
+    def rules(self) -> dict[str, str]:
+        """Which rows are in each split, in words."""
+        ends = {
+            name: f"before {start.isoformat()}" for name, start in zip(self.names, self.starts.values(), strict=False)
+        }
+        begins = {name: f"from {start.isoformat()}" for name, start in self.starts.items()}
+        return {
+            name: f"{self.column} {' and '.join(words[name] for words in (begins, ends) if name in words)}"
+            for name in self.names
+        }
 
     def assign(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
         dtype = schema[self.column]
@@ -132,8 +140,9 @@ class HashSplit(_Split):
         return self.columns
 
     @property
-    def rule(self) -> str:
-        return f"hash of {', '.join(self.columns)}, seed {self.seed}: {_percentages(self.fractions)}"
+    def rules(self) -> dict[str, str]:
+        """Which rows are in each split, in words."""
+        return _in_words(self.fractions, f"the hash of {', '.join(self.columns)}", self.seed)
 
     def assign(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
         for column in self.columns:
@@ -161,8 +170,9 @@ class FractionSplit(_Split):
         return ()
 
     @property
-    def rule(self) -> str:
-        return f"hash of the row number, seed {self.seed}: {_percentages(self.fractions)}"
+    def rules(self) -> dict[str, str]:
+        """Which rows are in each split, in words."""
+        return _in_words(self.fractions, "the hash of the row number", self.seed)
 
     def assign(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
         hashed = engine.hash64(frame, ROW, pl.Int64(), _HASH, seed=self.seed)
@@ -197,8 +207,8 @@ def _by_share(frame: pl.LazyFrame, fractions: dict[str, float]) -> pl.LazyFrame:
     return frame.with_columns(part.alias(SPLIT)).drop(_HASH)
 
 
-def _percentages(fractions: dict[str, float]) -> str:
-    return ", ".join(f"{name} {fraction:.0%}" for name, fraction in fractions.items())
+def _in_words(fractions: dict[str, float], of: str, seed: int) -> dict[str, str]:
+    return {name: f"{fraction:.6g} of the rows, by {of}, seed {seed}" for name, fraction in fractions.items()}
 
 
 _TAKEN = ("state", "quarantine", "baselines", "models")
