@@ -79,13 +79,12 @@ class TimeSplit(_Split):
     @property
     def rules(self) -> dict[str, str]:
         """Which rows are in each split, in words."""
-        ends = {
-            name: f"before {start.isoformat()}" for name, start in zip(self.names, self.starts.values(), strict=False)
-        }
-        begins = {name: f"from {start.isoformat()}" for name, start in self.starts.items()}
+        times = [start.isoformat() for start in self.starts.values()]
+        begins = ["", *(f" from {time}" for time in times)]
+        ends = [*(f" before {time}" for time in times), ""]
         return {
-            name: f"{self.column} {' and '.join(words[name] for words in (begins, ends) if name in words)}"
-            for name in self.names
+            name: self.column + (begin + " and" + end if begin and end else begin + end)
+            for name, begin, end in zip(self.names, begins, ends, strict=True)
         }
 
     def assign(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:

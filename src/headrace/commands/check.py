@@ -38,7 +38,7 @@ def check(pipeline: str, settings: tuple[str, ...]) -> None:
         "pipeline": loaded.name,
         "task": loaded.task,
         "target": loaded.target,
-        "split": loaded.split.rule,
+        "split": loaded.split.rules,
         "steps": len(loaded.steps),
         "passes": resolved.passes + 1,
         "features": resolved.features,
@@ -64,13 +64,17 @@ def _words(resolved: Resolved, files: SourceFiles, gpu: dict[str, Any]) -> str:
         ["contract", f"{pipeline.contract.name}: {len(pipeline.contract.names)} columns"],
         ["source", f"{good} files, {sum(file.rows for file in files.checked):,} rows"],
         *(["bad file", f"{Path(file.path).name}: {file.problem} (left out)"] for file in bad),
-        ["split", pipeline.split.rule],
+        ["split", "; ".join(f"{name}: {rule}" for name, rule in pipeline.split.rules.items())],
         ["features", f"{len(resolved.features)}, made in {resolved.passes + 1} passes"],
         ["GPU", gpu["words"]],
     ]
-    lacking = [f"  step {s['number']} {s['step']}: {line}" for s in gpu["steps"] for line in s["lacking"]]
+    lacking = [f"  {_part(s)}: {line}" for s in gpu["steps"] for line in s["lacking"]]
     output = [[name, dtype_name(dtype), _role(resolved, name)] for name, dtype in resolved.output.items()]
     return "\n".join([table(rows), *lacking, "", table(output, ["published column", "type", "role"])])
+
+
+def _part(step: dict[str, Any]) -> str:
+    return f"step {step['number']} {step['step']}" if step["number"] else str(step["step"])
 
 
 def _role(resolved: Resolved, name: str) -> str:
