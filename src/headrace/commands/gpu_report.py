@@ -22,44 +22,17 @@ def gpu_report(resolved: Resolved) -> dict[str, Any]:
     except CapabilityError as missing:
         words = f"not checked: {missing.message} ({missing.hint})"
         return {"checked": False, "words": words, "steps": []}
-    steps = _steps(resolved)
-    # One step of a pipeline may fall into parts.
-    count, lacking = len({s["number"] for s in steps}), len({s["number"] for s in steps if s["lacking"]})
+    from headrace.pipelines.translate import translated
+
+    steps: list[dict[str, Any]] = [
+        {"number": f.number, "step": f.part, "kernels": f.kernels, "lacking": f.lacking} for f in translated(resolved)
+    ]
+    # One step of a pipeline may fall into several findings; number 0 is the contract and the split.
+    count, lacking = len(resolved.pipeline.steps), len({s["number"] for s in steps if s["lacking"] and s["number"]})
+    others = "".join(f", nor does the {s['step']}" for s in steps if s["lacking"] and not s["number"])
     kernels = sorted({kernel for step in steps for kernel in step["kernels"]})
     words = f"{lacking} of {count} steps do not translate" if lacking else f"all {count} steps translate"
+    words += others
     if kernels:
         words += f"; named kernels: {', '.join(kernels)}"
     return {"checked": True, "words": words, "steps": steps}
-
-
-def _steps(resolved: Resolved) -> list[dict[str, Any]]:
-    import polars as pl
-
-    from headrace.engines.engine import CpuEngine
-    from headrace.engines.translation import TranslationEngine, untranslatable
-    from headrace.schemas.names import ROW
-    from headrace.transforms.base import describe
-
-    cpu = CpuEngine()
-    frame = pl.DataFrame(schema={**resolved.source, ROW: pl.Int64()})
-    split = resolved.pipeline.split
-    found = []
-    for placed in resolved.steps:
-        if placed.index == resolved.split_index:
-            frame = cpu.collect([split.assign(frame.lazy(), frame.schema, cpu)])[0]
-        gpu = TranslationEngine()
-        # A learner's measuring is part of what the GPU runs.
-        queries = [placed.form.apply(frame.lazy(), gpu)]
-        if placed.learns:
-            queries.append(placed.step.measure(frame.lazy(), gpu))  # type: ignore[union-attr]
-        lacking = [line for query in queries for line in untranslatable(query)]
-        found.append(
-            {
-                "number": placed.number,
-                "step": describe(placed.step),
-                "kernels": sorted(set(gpu.kernels)),
-                "lacking": list(dict.fromkeys(lacking)),
-            }
-        )
-        frame = cpu.collect([placed.form.apply(frame.lazy(), cpu)])[0]
-    return found
