@@ -58,7 +58,7 @@ class RunOptions(BaseModel):
     cluster
         `inline`, `local[:N]` or the address of a Dask scheduler.
     partition_bytes
-        Uncompressed bytes of source columns that one task works on, about.
+        Bytes in memory of the source rows that one task works on, about.
     idempotency_key
         A run with a key that has published before gives the version that is there.
     force
@@ -72,7 +72,7 @@ class RunOptions(BaseModel):
     catalog: str = "published"
     engine: EngineChoice = "auto"
     cluster: str = "inline"
-    partition_bytes: int = Field(128 << 20, ge=1)
+    partition_bytes: int = Field(256 << 20, ge=1)
     idempotency_key: str = ""
     force: bool = False
     producer: dict[str, str] = Field(default_factory=dict)
@@ -379,17 +379,24 @@ def _told() -> Iterator[None]:
         yield
     except HeadraceError:
         raise
+    except pl.exceptions.PanicException as problem:
+        # It is no Exception: without this it would pass for an interruption.
+        raise RunError(f"Polars panicked: {_first_line(problem)}", hint="this is a bug; please report it") from problem
     except MemoryError as problem:
         raise RunError("out of memory", hint="run with smaller partitions: --partition-bytes") from problem
     except Exception as problem:
         code = problem.errno if isinstance(problem, OSError) else None
-        text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        text = _first_line(problem)
         if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
             hint = "free space and run again; it goes on from here"
             raise RunError(f"the disk is full: {text}", hint=hint) from problem
         if code in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise CapabilityError(f"not allowed: {text}", hint="check the permissions of the catalog") from problem
         raise
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
 
 
 Value = TypeVar("Value")

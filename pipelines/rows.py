@@ -15,7 +15,7 @@ from headrace.pipelines.resolve import Placed
 from headrace.pipelines.work import Work
 from headrace.schemas.checks import FileProblem, check_file, conform
 from headrace.schemas.errors import DataError
-from headrace.schemas.footers import read_footer
+from headrace.schemas.footers import read_footer, reading_problem
 from headrace.schemas.names import ROW
 from headrace.schemas.rules import REASONS, compile_rules, split
 
@@ -128,10 +128,10 @@ def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed
 def _collect(frame: pl.LazyFrame, partition: Partition) -> pl.DataFrame:
     try:
         return frame.collect()
-    except (pl.exceptions.PolarsError, OSError) as problem:
-        first = str(problem).strip().splitlines()[0]
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
         raise DataError(
-            f"rows {partition.file_row:,} to {partition.file_row + partition.rows:,} cannot be read: {first}",
+            f"rows {partition.file_row:,} to {partition.file_row + partition.rows:,} cannot be read: "
+            f"{reading_problem(problem)}",
             where=partition.file,
             hint="the file is damaged beyond its footer; replace it or take it out of the source",
         ) from problem

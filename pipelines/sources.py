@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.checks import FileProblem, check_file
 from headrace.schemas.errors import DataError
-from headrace.schemas.footers import Footer, find_files, read_footer
+from headrace.schemas.footers import Footer, find_files, read_footer, reading_problem
 from headrace.transforms.table import Table
 
 
@@ -111,8 +111,8 @@ def _read(file: Path) -> pl.DataFrame:
     read_footer(file)
     try:
         return pl.read_parquet(file)
-    except (pl.exceptions.PolarsError, OSError) as problem:
-        raise DataError(f"cannot be read: {_first_line(problem)}", where=str(file)) from problem
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
+        raise DataError(f"cannot be read: {reading_problem(problem)}", where=str(file)) from problem
 
 
 def _first_line(problem: BaseException) -> str:

@@ -116,6 +116,11 @@ def open_metadata(path: str | Path) -> pq.FileMetaData:
         ) from error
 
 
+def reading_problem(error: BaseException) -> str:
+    """Why Polars could not read a file, in one line. Damaged pages make it panic, which says nothing to a user."""
+    return "a page is damaged" if isinstance(error, pl.exceptions.PanicException) else _first_line(error)
+
+
 def find_files(source: str | Path) -> tuple[Path, ...]:
     """Give the Parquet files that a path names, sorted by name.
 
@@ -246,8 +251,8 @@ def _check_names(names: list[str], where: str) -> None:
 def _polars_schema(path: Path) -> dict[str, pl.DataType]:
     try:
         return dict(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"its schema cannot be read: {_first_line(error)}", where=str(path), hint=_REWRITE) from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise DataError(f"its schema cannot be read: {reading_problem(error)}", where=str(path), hint=_REWRITE) from error
 
 
 def _row_groups(metadata: pq.FileMetaData, arrow: pa.Schema) -> Iterator[RowGroup]:

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from tests.failures.conftest import Refusals, Shop, rows
 
+from headrace.schemas.errors import DataError
+
 
 def test_good_input_is_published(shop: Shop) -> None:
     record = shop.build()
@@ -226,3 +228,16 @@ def with_cities(shop: Shop, cities: pl.DataFrame) -> None:
     shop.plain["source"]["tables"] = {"cities": "cities.parquet"}
     lookup = {"LookupJoin": {"table": "cities", "on": ["city"], "columns": ["people"]}}
     shop.plain["steps"] = [lookup, *shop.plain["steps"]]
+
+
+def test_a_page_header_that_makes_polars_panic(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    path = shop.write(rows(1), compression="uncompressed")
+    chunk = pq.read_metadata(path).row_group(0).column(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.data_page_offset + 51] ^= 0xFF  # the number of values
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="rows 0 to 80 cannot be read: a page is damaged"):
+        shop.build()
+    assert "panicked" in capfd.readouterr().err  # by Rust itself; nobody else can say where
+    assert shop.last_run().status == "failed"
+    shop.assert_nothing_left()
