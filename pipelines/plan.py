@@ -82,9 +82,9 @@ def make_plan(pipeline: Pipeline, resolved: Resolved, files: SourceFiles, partit
     Parameters
     ----------
     partition_bytes
-        Uncompressed bytes of the columns of one partition, about; a partition has at least one unit.
+        Bytes of one partition's rows in memory, about; a partition has at least one unit.
     """
-    partitions = _partitions(files, partition_bytes)
+    partitions = _partitions(files, row_width(resolved.source), partition_bytes)
     passes = tuple(_pass(resolved, files, number) for number in range(resolved.passes))
     final = _pass(resolved, files, resolved.passes)
     rows = sum(p.rows for p in partitions)
@@ -114,8 +114,8 @@ def make_plan(pipeline: Pipeline, resolved: Resolved, files: SourceFiles, partit
 
 
 def row_width(schema: pl.Schema) -> int:
-    """Bytes of one row, about: what fixed types take, 32 for the rest."""
-    return sum(_WIDTHS.get(dtype.base_type(), 32) for dtype in schema.values())
+    """Bytes of one row in memory, about: what fixed types take, 24 for the rest (a short string and its view)."""
+    return sum(_WIDTHS.get(dtype.base_type(), 24) for dtype in schema.values())
 
 
 def content_key(*parts: str) -> str:
@@ -138,7 +138,7 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def _partitions(files: SourceFiles, partition_bytes: int) -> tuple[Partition, ...]:
+def _partitions(files: SourceFiles, width: int, partition_bytes: int) -> tuple[Partition, ...]:
     partitions: list[Partition] = []
     unit_number = 0
     row = 0
@@ -146,7 +146,8 @@ def _partitions(files: SourceFiles, partition_bytes: int) -> tuple[Partition, ..
         units: list[tuple[Unit, int]] = []
         first = rows = size = 0
         for group in footer.row_groups:
-            rows, size = rows + group.rows, size + group.bytes
+            # A footer knows the size of encoded pages; a dictionary of few values hides what the rows take in memory.
+            rows, size = rows + group.rows, size + max(group.bytes, group.rows * width)
             if rows >= UNIT_ROWS:
                 units.append((Unit(number=unit_number, first_row=row + first, rows=rows), size))
                 unit_number, first, rows, size = unit_number + 1, first + rows, 0, 0
