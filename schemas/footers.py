@@ -252,7 +252,8 @@ def _polars_schema(path: Path) -> dict[str, pl.DataType]:
     try:
         return dict(pl.read_parquet_schema(path))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise DataError(f"its schema cannot be read: {reading_problem(error)}", where=str(path), hint=_REWRITE) from error
+        reason = reading_problem(error)
+        raise DataError(f"its schema cannot be read: {reason}", where=str(path), hint=_REWRITE) from error
 
 
 def _row_groups(metadata: pq.FileMetaData, arrow: pa.Schema) -> Iterator[RowGroup]:
