@@ -6,12 +6,14 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from headrace.pipelines.build import RunOptions
 from headrace.pipelines.load import gallery_names
+
+_DEFAULTS: Final = RunOptions()
 
 
 class BuildRequest(BaseModel):
@@ -40,14 +42,16 @@ class BuildRequest(BaseModel):
     overrides: dict[str, str] = Field(
         default_factory=dict, description="Fields of the pipeline to set, by dotted path."
     )
-    catalog: str = Field("published", min_length=1, description="The folder that holds the datasets.")
+    catalog: str = Field(_DEFAULTS.catalog, min_length=1, description="The folder that holds the datasets.")
     engine: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where queries run.")
     cluster: str = Field(
         "inline",
         pattern=r"^(inline|local(:[1-9][0-9]*)?|[a-z]+://\S+)$",
         description="Where tasks run: inline, local[:N] or the address of a Dask scheduler.",
     )
-    partition_bytes: int = Field(128 << 20, ge=1 << 16, description="Uncompressed bytes that one task works on.")
+    partition_bytes: int = Field(
+        _DEFAULTS.partition_bytes, ge=1 << 16, description="Uncompressed bytes that one task works on."
+    )
     force: bool = Field(False, description="Do not resume work that an earlier run left.")
     interval: AwareDatetime | None = Field(
         None, description="The moment this run stands for; runs for the same moment publish once."

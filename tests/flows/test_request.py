@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from headrace.flows.request import BuildRequest, idempotency_key, moment
+from headrace.pipelines.build import RunOptions
 
 FIVE = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
 
@@ -19,7 +20,7 @@ def test_a_request_needs_a_pipeline_and_nothing_else() -> None:
         "catalog": "published",
         "engine": "auto",
         "cluster": "inline",
-        "partition_bytes": 134217728,
+        "partition_bytes": RunOptions().partition_bytes,
         "force": False,
         "interval": None,
     }
