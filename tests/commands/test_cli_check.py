@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,24 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from headrace.commands.init import write_project
 from headrace.engines import translation
 from headrace.schemas.errors import CapabilityError
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("projects") / "shop"
+    write_project(folder)
+    return folder
+
+
 @pytest.fixture
-def shop(invoke: Callable[..., Result], tmp_path: Path) -> Path:
-    invoke("init", "shop")
-    return tmp_path / "shop" / "pipeline.yaml"
+def shop(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "shop")) / "pipeline.yaml"
 
 
+@pytest.mark.slow  # imports cudf-polars
 def test_check_reports_source_features_and_gpu(invoke: Callable[..., Result], shop: Path) -> None:
     result = invoke("check", shop)
     assert result.exit_code == 0

@@ -41,6 +41,7 @@ def test_init_never_writes_over(invoke: Callable[..., Result], tmp_path: Path) -
     assert list((tmp_path / "shop").iterdir()) == []
 
 
+@pytest.mark.slow  # imports cudf-polars
 def test_the_new_project_passes_check(
     invoke: Callable[..., Result], document: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
