@@ -55,7 +55,12 @@ def measure(frame: pl.DataFrame, *, first_row: int = 0, total_rows: int | None =
     sample = stored.gather_every(stride, -first_row % stride).select(
         pl.col(name).str.slice(0, TEXT) if dtype == pl.String else pl.col(name) for name, dtype in stored.schema.items()
     )
-    columns = [_moments(stored, name, frame.schema[name], row) for name, row in _scalars(stored).items()]
+    # A frame's schema is made anew at every look: looking for each column would be quadratic in the columns.
+    dtypes = frame.schema
+    columns = [
+        _moments(column, dtypes[column.name], row)
+        for column, row in zip(stored.get_columns(), _scalars(stored), strict=True)
+    ]
     return Partial(first_row, frame.height, stride, sample, tuple(_counts(stored, sample, columns)))
 
 
@@ -83,8 +88,8 @@ def _stored(name: str, dtype: pl.DataType) -> pl.Expr:
     return column
 
 
-def _scalars(frame: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """By column: what one pass of simple reductions gives."""
+def _scalars(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Column by column: what one pass of simple reductions gives."""
     wanted: list[pl.Expr] = []
     for index, (name, dtype) in enumerate(frame.schema.items()):
         column = pl.col(name)
@@ -95,27 +100,27 @@ def _scalars(frame: pl.DataFrame) -> dict[str, dict[str, Any]]:
         if dtype.is_numeric() or dtype == pl.String:
             wanted += [column.min().alias(f"{index}.min"), column.max().alias(f"{index}.max")]
     found = frame.select(wanted).row(0, named=True) if wanted else {}
-    rows: dict[str, dict[str, Any]] = {name: {} for name in frame.columns}
+    rows: list[dict[str, Any]] = [{} for _ in range(frame.width)]
     for key, value in found.items():
         number, what = key.split(".")
-        rows[frame.columns[int(number)]][what] = value
+        rows[int(number)][what] = value
     return rows
 
 
-def _moments(frame: pl.DataFrame, name: str, dtype: pl.DataType, row: dict[str, Any]) -> ColumnPartial:
+def _moments(column: pl.Series, dtype: pl.DataType, row: dict[str, Any]) -> ColumnPartial:
     family = _family(dtype)
     nans = infinities = 0
-    if frame.schema[name].is_float() and not math.isfinite(row["mean"] or 0.0):
-        special = frame.select(pl.col(name).is_nan().sum().alias("nan"), pl.col(name).is_infinite().sum().alias("inf"))
-        nans, infinities = special.row(0)
-        finite = frame.select(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
-        row = _scalars(finite)[name] | {"nulls": row["nulls"]}
-    n = frame.height - row["nulls"] - nans - infinities
+    if column.dtype.is_float() and not math.isfinite(row["mean"] or 0.0):
+        nans, infinities = int(column.is_nan().sum()), int(column.is_infinite().sum())
+        own = pl.col(column.name)
+        finite = column.to_frame().select(pl.when(own.is_finite()).then(own).alias(column.name))
+        row = _scalars(finite)[0] | {"nulls": row["nulls"]}
+    n = column.len() - row["nulls"] - nans - infinities
     return ColumnPartial(
-        name=name,
+        name=column.name,
         dtype=dtype,
         family=family,
-        rows=frame.height,
+        rows=column.len(),
         nulls=row["nulls"],
         nans=nans,
         infinities=infinities,
@@ -132,7 +137,8 @@ def _short(value: Scalar | None) -> Scalar | None:
 
 def _counts(frame: pl.DataFrame, sample: pl.DataFrame, columns: list[ColumnPartial]) -> list[ColumnPartial]:
     """Exact counts for columns of few values, smallest hashes for the others."""
-    values = {column.name: _two_counts(column, frame.schema[column.name]) for column in columns if _two(column)}
+    schema = frame.schema
+    values = {column.name: _two_counts(column, schema[column.name]) for column in columns if _two(column)}
     rest = [column for column in columns if column.family != "opaque" and not _two(column)]
     long = _long_texts(frame, [column.name for column in rest if column.family == "text"])
     in_sample = sample.select(pl.col(column.name).n_unique() for column in rest).row(0) if rest else ()
@@ -178,25 +184,30 @@ def _finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _value_counts(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, pl.DataFrame]:
+    wanted = set(names)
     queries = {
-        name: frame.lazy()
-        .select(pl.col(name).alias("value"))
+        column.name: column.alias("value")
+        .to_frame()
+        .lazy()
         .group_by("value")
         .agg(pl.len().cast(pl.UInt64).alias("count"))
-        .filter(_finite(pl.col("value"), frame.schema[name]))
+        .filter(_finite(pl.col("value"), column.dtype))
         .sort("value")
-        for name in names
+        for column in frame.get_columns()
+        if column.name in wanted
     }
     frames = pl.collect_all(list(queries.values()), engine="streaming") if queries else []
     return dict(zip(queries, frames, strict=True))
 
 
 def _smallest_hashes(frame: pl.DataFrame, limits: dict[str, int], special: set[str]) -> dict[str, pl.Series]:
+    schema = frame.schema
+
     def below(name: str, limit: int) -> pl.Expr:
-        hashed = hash_values(pl.col(name), frame.schema[name])
+        hashed = hash_values(pl.col(name), schema[name])
         keep = hashed < pl.lit(limit, dtype=pl.UInt64)
         if name in special:
-            keep = keep & _finite(pl.col(name), frame.schema[name])
+            keep = keep & _finite(pl.col(name), schema[name])
         return hashed.filter(keep).unique().implode().alias(name)
 
     if not limits:
