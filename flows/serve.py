@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -83,4 +84,11 @@ def serve_deployment(deployment: RunnerDeployment) -> None:
     from headrace.flows.heartbeat import EVERY_SECONDS, watch_heartbeats
 
     watch_heartbeats()
-    serve(deployment, limit=1, heartbeat_seconds=EVERY_SECONDS)
+    with warnings.catch_warnings():
+        # When it is told to stop, Prefect's runner drops a coroutine and leaves by SystemExit.
+        warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
+        try:
+            serve(deployment, limit=1, heartbeat_seconds=EVERY_SECONDS)
+        except SystemExit as end:
+            if end.code:
+                raise

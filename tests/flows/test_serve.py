@@ -101,7 +101,9 @@ def test_a_served_pipeline_publishes_when_it_is_due_and_once_for_an_interval(
 
         assert server.refusal(f"{deployment}/create_flow_run", _asking(request, engine="abacus")) in (409, 422)
         assert server.refusal(f"{deployment}/create_flow_run", _asking(request, cluster="cloud nine")) in (409, 422)
-        assert server.ask(deployment)["concurrency_limit"] == 1 or server.ask(deployment)["global_concurrency_limit"]
+        assert server.ask(deployment)["global_concurrency_limit"]["limit"] == 1
+    assert process.returncode == 0
+    assert "Warning" not in log.read_text()
     assert server.ask(deployment)["paused"] is True
 
     tasks = server.ask("/task_runs/filter", {"flow_runs": {"id": {"any_": [scheduled["id"]]}}})
