@@ -80,3 +80,9 @@ def rows_of(manifest: Manifest, folder: Path, split: str | None = None) -> pl.Da
     """The published rows of one split or of all, as a frame."""
     names = [split] if split else list(manifest.splits)
     return pl.concat([pl.read_parquet(folder / f.path) for name in names for f in manifest.splits[name].files])
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty report: the real one has tests of its own and takes a second."""
+    monkeypatch.setattr("headrace.pipelines.report.write_report", lambda path, *_: path.write_text(""))
