@@ -368,8 +368,8 @@ def _bad_files(plan: Plan) -> tuple[BadFile, ...]:
 def _failure(problem: BaseException) -> RunFailure:
     if isinstance(problem, HeadraceError):
         return RunFailure(code=problem.code, message=problem.message, hint=problem.hint, where=problem.where)
-    name = type(problem).__name__
-    return RunFailure(code="interrupted" if name == "KeyboardInterrupt" else "internal", message=f"{name}: {problem}")
+    code = "interrupted" if isinstance(problem, KeyboardInterrupt) else "internal"
+    return RunFailure(code=code, message=f"{type(problem).__name__}: {problem}")
 
 
 @contextmanager

@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.checks import FileProblem, check_file
-from headrace.schemas.errors import DataError
+from headrace.schemas.errors import DataError, PipelineError
 from headrace.schemas.footers import Footer, find_files, read_footer, reading_problem
 from headrace.transforms.table import Table
+
+TABLE_BYTES = 1 << 30
+"""The largest table that is joined by being held whole by every worker."""
 
 
 class CheckedFile(BaseModel):
@@ -91,6 +94,8 @@ def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:
     ------
     DataError
         A table that cannot be read; the message names it.
+    PipelineError
+        A table of more than a gigabyte: every worker holds it whole.
     """
     tables = {}
     for name, path in pipeline.source.tables.items():
@@ -98,6 +103,7 @@ def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:
         try:
             files = find_files(Path(pipeline.source.root) / path)
             schema = read_footer(files[0]).schema
+            _refuse_large(files, where)
             frame = pl.concat([_read(file) for file in files]) if rows else pl.DataFrame(schema=schema)
         except DataError as problem:
             raise DataError(problem.message, hint=problem.hint, where=f"{where}: {problem.where}") from None
@@ -105,6 +111,17 @@ def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:
             raise DataError(f"its files do not fit together: {_first_line(problem)}", where=where) from problem
         tables[name] = Table(frame)
     return tables
+
+
+def _refuse_large(files: tuple[Path, ...], where: str) -> None:
+    size = sum(group.bytes for file in files for group in read_footer(file).row_groups)
+    if size > TABLE_BYTES:
+        raise PipelineError(
+            f"takes {size / 2**30:.1f} GiB uncompressed, and every worker holds it whole; at most "
+            f"{TABLE_BYTES / 2**30:.0f} GiB is allowed",
+            hint="keep only the rows and columns that are joined, or make it the source and join the other way round",
+            where=where,
+        )
 
 
 def _read(file: Path) -> pl.DataFrame:
