@@ -89,7 +89,9 @@ def from_yaml(path: Path, changes: Mapping[str, str] | None = None) -> Pipeline:
 
 def to_yaml(pipeline: Pipeline) -> str:
     """The pipeline as YAML that `from_yaml` reads back to an equal value; the contract stands in it as data."""
-    return yaml.safe_dump(pipeline.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)
+    plain = pipeline.model_dump(mode="json", exclude_defaults=True)
+    plain["split"] = {"by": pipeline.split.by, **plain["split"]}  # a default of each kind, and what tells them apart
+    return yaml.safe_dump(plain, sort_keys=False, width=120)
 
 
 def _validated(plain: dict[str, Any], where: str, modules: tuple[str, ...] = ()) -> Pipeline:
