@@ -158,7 +158,7 @@ def test_statistics_in_the_manifest_are_those_of_the_published_rows(families: tu
         for column in manifest.columns:
             found, values = column.statistics[split], rows[column.name]
             assert (found.count, found.nulls) == (values.len(), values.null_count()), column.name
-            assert found.distinct == values.drop_nulls().n_unique(), column.name
+            assert found.distinct == pytest.approx(values.drop_nulls().n_unique(), rel=0.05), column.name
             if values.dtype.is_numeric():
                 assert found.min == values.min()
                 assert found.max == values.max()
