@@ -32,10 +32,11 @@ from headrace.pipelines.apply import LABELS, ApplyRecord, Written
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.fitted import FILE, FittedPipeline
 from headrace.pipelines.resolve import all_ids
-from headrace.pipelines.rows import FILE_ROW, QUARANTINE
+from headrace.pipelines.rows import QUARANTINE
 from headrace.pipelines.work import Work
 from headrace.schemas.names import ROW, SPLIT
 from headrace.schemas.odcs import dump_contract
+from headrace.schemas.rules import FILE_ROW
 from headrace.transforms.base import Ids
 from headrace.transforms.table import Table
 

@@ -17,11 +17,9 @@ from headrace.schemas.checks import FileProblem, check_file, conform
 from headrace.schemas.errors import DataError
 from headrace.schemas.footers import read_footer, reading_problem
 from headrace.schemas.names import ROW
-from headrace.schemas.rules import REASONS, compile_rules, split
+from headrace.schemas.rules import FILE, FILE_ROW, REASONS, compile_rules, split
 
 QUARANTINE = "quarantine.parquet"
-FILE = "source_file"
-FILE_ROW = "source_row"
 
 
 class Checked(NamedTuple):

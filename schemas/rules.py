@@ -19,6 +19,10 @@ OK: Final = "__ok"
 REASONS: Final = "reasons"
 """List[String], the names of the rules a bad row fails, in the contract's order; never empty."""
 
+FILE: Final = "source_file"
+FILE_ROW: Final = "source_row"
+"""Where a quarantined row came from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -50,9 +54,10 @@ def compile_rules(contract: Contract) -> tuple[Rule, ...]:
         A pattern or an SQL rule that does not compile, names an unknown column, is no Boolean, or looks at more than
         one row.
     """
-    if REASONS in contract.names:
+    taken = [name for name in contract.names if name in (REASONS, FILE, FILE_ROW)]
+    if taken:
         raise ContractError(
-            f"a column may not be named '{REASONS}': quarantined rows carry their reasons under that name",
+            f"a column may not be named '{taken[0]}': quarantined rows carry {REASONS}, {FILE} and {FILE_ROW}",
             where=contract.name,
             hint="rename the column",
         )
