@@ -188,7 +188,7 @@ class FittedPipeline(BaseModel):
                 hint=f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(self.source)}",
             )
         absent = [c for c in self.required if c in needed and (c not in frame.columns or frame[c].null_count())]
-        if absent:
+        if absent and frame.height:
             raise DataError(f"column(s) {', '.join(map(repr, absent))} must be there and not null in every row")
         for name, got in frame.schema.items():
             if not _fits(got, self.source[name]):

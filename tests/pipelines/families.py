@@ -30,6 +30,7 @@ STEPS: list[dict[str, Any]] = [
     {"DateParts": {"columns": "at", "parts": ["hour", "weekday"]}},
     {"Cyclic": {"columns": "at_hour", "period": 24}},
     {"TargetEncode": {"columns": ["shop"], "target": "late", "fold_on": ["id"], "output": "shop_late"}},
+    {"Drop": {"columns": ["late"]}},
     {"FillNull": {"columns": ["x", "x_lag1", "price"], "statistic": "median", "mask": True}},
     {"FillNull": {"columns": ["half", "x_mean_1d", "size"], "statistic": "mean"}},
     {"Filter": {"where": "x > -90"}},
