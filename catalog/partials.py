@@ -115,8 +115,9 @@ def hash_values(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.String:
         return xxhash64.text(values)
     if dtype.is_float():
-        # Adding 0 makes one value of the two zeros.
-        bits = (values.cast(pl.Float64) + 0.0).reinterpret(dtype=pl.UInt64)
+        # One value of the two zeros, which are equal and differ in their bits.
+        number = values.cast(pl.Float64)
+        bits = pl.when(number != 0).then(number).otherwise(pl.lit(0.0)).reinterpret(dtype=pl.UInt64)
     elif dtype.is_unsigned_integer():
         bits = values.cast(pl.UInt64)
     else:

@@ -149,7 +149,9 @@ class GroupStats(Learner):
             names = exact.SQUARE.names(f"{column}:square")
             found += [d.fill_null(0).alias(n) for n, d in zip(names, squares, strict=True)]
         if dtype.is_float():
-            value = value + 0.0  # -0.0 and 0.0 are equal: which of them is the minimum would depend on their order
+            # -0.0 and 0.0 are equal: which of them is the minimum would depend on their order. Adding 0 is no way out:
+            # Polars' engine in memory leaves it undone.
+            value = pl.when(value == 0).then(pl.lit(0.0, dtype)).otherwise(value)
         return found + [value.alias(f"{column}:{s}") for s in ("min", "max") if s in wanted]
 
     def learn(self, total: pl.DataFrame) -> Transform:
