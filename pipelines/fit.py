@@ -158,8 +158,10 @@ def _buckets(work: Work, rows: pl.DataFrame, columns: Sequence[str], engine: Eng
     if work.plan.buckets == 1:
         return pl.zeros(rows.height, pl.UInt64, eager=True)
     # Any one integer for equal values does; a float's is that of its text, with one zero.
-    floats = [(pl.col(c) + 0.0).cast(pl.String) for c in columns if rows.schema[c].is_float()]
-    own = rows.select(columns).with_columns(floats)
+    floats = [c for c in columns if rows.schema[c].is_float()]
+    own = rows.select(columns).with_columns(
+        pl.when(pl.col(c) != 0).then(pl.col(c)).otherwise(0.0).cast(pl.String) for c in floats
+    )
     hashed = hash_columns(own.lazy(), tuple(columns), own.schema, engine, seed=_BUCKET_SEED, output=_BUCKET)
     bucket = pl.col(_BUCKET) % pl.lit(work.plan.buckets, pl.UInt64)
     return engine.collect([hashed.select(bucket)])[0][_BUCKET]
