@@ -28,20 +28,25 @@ def colour(index: int) -> str:
 def draw(column: Column, splits: tuple[str, ...]) -> str | None:
     """SVG of a column's values by split; None where the statistics have nothing to draw.
 
-    Categories, and columns without a histogram: bars of the first split's most frequent values. Others: the density
-    of each split's histogram, on one scale; where the range is mostly tails, between the quantiles 1 % and 99 %.
+    Categories and columns of few values: bars, the shares of the first split's most frequent values. Others: the
+    density of each split's histogram, all on one scale; where tails take most of the range, a box a split instead.
     """
     known = {name: found for name in splits if (found := column.statistics.get(name)) is not None and found.count}
     histograms = {
         name: found.histogram for name, found in known.items() if found.histogram and sum(found.histogram.counts)
     }
-    if histograms and column.kind not in ("categorical", "boolean", "mask"):
-        shapes = _densities(known, histograms, splits)
-    else:
+    if not histograms or column.kind in ("categorical", "boolean", "mask") or _few(known):
         shapes = _bars(known, splits)
+    elif _constant(histograms):
+        text = escape(f"always {number(next(iter(histograms.values())).edges[0])}")
+        shapes = f'<text x="{WIDTH / 2}" y="40" class="quiet" text-anchor="middle">{text}</text>'
+    elif limits := _mostly_tails(known, histograms):
+        shapes = _boxes(known, splits, *limits)
+    else:
+        shapes = _densities(histograms, splits)
     if shapes is None:
         return None
-    said = "; ".join(f"{name} {_words(found)}" for name, found in known.items())
+    said = "; ".join(f"{name} {_words(found, column.kind == 'categorical')}" for name, found in known.items())
     label = escape(f"Distribution of {column.name}: {said}", quote=True)
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{shapes}'
@@ -49,64 +54,93 @@ def draw(column: Column, splits: tuple[str, ...]) -> str | None:
     )
 
 
-def _words(found: Statistics) -> str:
-    if found.mean is not None and found.std is not None:
+def _few(known: Mapping[str, Statistics]) -> bool:
+    """Few different values, all of them listed: a bar each says more than a density."""
+    return all(
+        found.top and found.distinct == len(found.top) and 1 < found.distinct <= _BARS for found in known.values()
+    )
+
+
+def _constant(histograms: Mapping[str, Histogram]) -> bool:
+    return len({edge for histogram in histograms.values() for edge in (histogram.edges[0], histogram.edges[-1])}) == 1
+
+
+def _words(found: Statistics, ids: bool) -> str:
+    if found.mean is not None and found.std is not None and not ids:
         return f"mean {number(found.mean, 3)}, standard deviation {number(found.std, 3)}"
     if found.top:
         return f"most often {str(found.top[0].value)[:40]}"
     return f"{found.count:,} rows"
 
 
-def _densities(
-    known: Mapping[str, Statistics], histograms: Mapping[str, Histogram], splits: tuple[str, ...]
-) -> str | None:
+def _densities(histograms: Mapping[str, Histogram], splits: tuple[str, ...]) -> str | None:
     low = min(histogram.edges[0] for histogram in histograms.values())
     high = max(histogram.edges[-1] for histogram in histograms.values())
-    if low == high:
-        text = escape(f"always {number(low)}")
-        return f'<text x="{WIDTH / 2}" y="40" class="quiet" text-anchor="middle">{text}</text>'
-    low, high, cut = _without_tails(known, low, high)
-    lines: dict[str, list[tuple[float, float, float]]] = {}
+    lines: dict[str, list[tuple[float, float]]] = {}
     for name, histogram in histograms.items():
         total = sum(histogram.counts)
         lines[name] = [
-            (max(left, low), min(right, high), bin_count / total / (right - left))
+            (right, bin_count / total / (right - left) * (high - low))
             for left, right, bin_count in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
-            if right > left and right > low and left < high
+            if right > left
         ]
-    peak = max((density for line in lines.values() for _, _, density in line), default=0.0)
+    peak = max((density for line in lines.values() for _, density in line), default=0.0)
     if peak <= 0:
         return None
     across, up = WIDTH / (high - low), (_BASE - _TOP) / peak
     drawn = []
     for index, name in enumerate(splits):
         if line := lines.get(name):
-            path = f"M{(line[0][0] - low) * across:.1f} {_BASE}"
-            for _, right, density in line:
+            path = f"M{(histograms[name].edges[0] - low) * across:.1f} {_BASE}"
+            for right, density in line:
                 path += f"V{_BASE - density * up:.1f}H{(right - low) * across:.1f}"
             path += f"V{_BASE}"
             fill = f' style="fill:{colour(index)};fill-opacity:.16"' if index == 0 else ' fill="none"'
             drawn.append(f'<path d="{path}"{fill} stroke="{colour(index)}" class="line"/>')
-    ends = (("start", 0, low, "1 %: " if cut else ""), ("end", WIDTH, high, "99 %: " if cut else ""))
-    drawn += [
-        f'<text x="{x}" y="{HEIGHT - 3}" class="quiet" text-anchor="{anchor}">{prefix}{escape(number(value, 3))}</text>'
-        for anchor, x, value, prefix in ends
-    ]
-    return "".join(drawn)
+    return "".join(drawn) + _ends(number(low, 3), number(high, 3))
 
 
-def _without_tails(known: Mapping[str, Statistics], low: float, high: float) -> tuple[float, float, bool]:
-    ends = [
-        (first, last)
-        for found in known.values()
-        if isinstance(first := found.quantiles.get("0.01"), int | float)
-        and isinstance(last := found.quantiles.get("0.99"), int | float)
-    ]
-    if ends:
-        first, last = min(e[0] for e in ends), max(e[1] for e in ends)
-        if 0 < last - first < (high - low) / 3:
-            return float(first), float(last), True
-    return low, high, False
+def _mostly_tails(known: Mapping[str, Statistics], histograms: Mapping[str, Histogram]) -> tuple[float, float] | None:
+    """The outermost quantiles 5 % and 95 %, if what lies between them is less than an eighth of the range."""
+    low = min(histogram.edges[0] for histogram in histograms.values())
+    high = max(histogram.edges[-1] for histogram in histograms.values())
+    inner = [points for found in known.values() if (points := _box(found))]
+    if not inner:
+        return None
+    first, last = min(points[0] for points in inner), max(points[-1] for points in inner)
+    return (first, last) if 0 < last - first < (high - low) / 8 else None
+
+
+def _box(found: Statistics) -> tuple[float, ...]:
+    """The quantiles 5, 25, 50, 75 and 95 %; empty if they are not all known as numbers."""
+    points = [found.quantiles.get(key) for key in ("0.05", "0.25", "0.5", "0.75", "0.95")]
+    numbers = tuple(float(point) for point in points if isinstance(point, int | float))
+    return numbers if len(numbers) == len(points) else ()
+
+
+def _boxes(known: Mapping[str, Statistics], splits: tuple[str, ...], low: float, high: float) -> str:
+    rows = [(splits.index(name), points) for name, found in known.items() if (points := _box(found))]
+    step = (_BASE - _TOP) / len(rows)
+    half = min(6.0, step * 0.32)
+    drawn = []
+    for place, (index, points) in enumerate(rows):
+        middle = _TOP + step * (place + 0.5)
+        p5, p25, p50, p75, p95 = ((point - low) / (high - low) * (WIDTH - 2) + 1 for point in points)
+        drawn.append(
+            f'<path d="M{p5:.1f} {middle:.1f}H{p95:.1f}" stroke="{colour(index)}" class="line"/>'
+            f'<rect x="{p25:.1f}" y="{middle - half:.1f}" width="{max(p75 - p25, 1):.1f}" height="{2 * half:.1f}" '
+            f'fill="{colour(index)}"/>'
+            f'<path d="M{p50:.1f} {middle - half - 1:.1f}v{2 * half + 2:.1f}" class="median"/>'
+        )
+    return "".join(drawn) + _ends(f"5 %: {number(low, 3)}", f"95 %: {number(high, 3)}")
+
+
+def _ends(left: str, right: str) -> str:
+    """What the axis begins and ends with."""
+    return (
+        f'<text x="0" y="{HEIGHT - 3}" class="quiet">{escape(left)}</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT - 3}" class="quiet" text-anchor="end">{escape(right)}</text>'
+    )
 
 
 def _bars(known: Mapping[str, Statistics], splits: tuple[str, ...]) -> str | None:
@@ -123,10 +157,11 @@ def _bars(known: Mapping[str, Statistics], splits: tuple[str, ...]) -> str | Non
     if peak <= 0:
         return None
     slot = WIDTH / max(len(values), 4)
+    indent = (WIDTH - slot * len(values)) / 2
     width = slot * 0.76 / max(1, len(shares))
     drawn = []
     for place, value in enumerate(values):
-        left = place * slot + slot * 0.12
+        left = indent + place * slot + slot * 0.12
         for position, name in enumerate(name for name in splits if name in shares):
             height = shares[name].get(value, 0) / peak * (_BASE - _TOP)
             drawn.append(

@@ -23,7 +23,8 @@ CURVES: Final = 8
 """Most pictures, table rows, list entries and baselines with curves that a page shows."""
 
 _LOWER_IS_BETTER: Final = frozenset({"log_loss", "brier", "calibration_error", "rmse", "mae"})
-_NOT_A_SCORE: Final = frozenset({"rows", "base_rate", "target_mean"})
+_NOT_A_SCORE: Final = frozenset({"rows", "base_rate", "target_mean", "calibration_error"})
+"""A dummy is calibrated by nature: to be best at that says nothing."""
 
 
 def render(facts: Facts) -> str:
@@ -43,7 +44,7 @@ def render(facts: Facts) -> str:
     }
     environment.globals |= {"percent": formats.percent, "metric": formats.metric, "colour": colour}
     splits = tuple(split.name for split in facts.splits)
-    shown = [column for column in facts.columns if column.role in ("label", "feature")][:DISTRIBUTIONS]
+    shown = [column for role in ("label", "feature") for column in facts.columns if column.role == role][:DISTRIBUTIONS]
     label = next((column for column in facts.columns if column.role == "label"), None)
     chart = label_chart(facts.label_over_time, splits, label.name if label else "the label")
     return environment.get_template("report.html.j2").render(
@@ -187,8 +188,9 @@ def _numbers(column: Column, splits: Sequence[str]) -> dict[str, Any]:
     if not known:
         return {}
     first = known[0][1]
+    ids = column.kind == "categorical"  # the mean of ids says nothing
     shift: tuple[float, str] | None = None
-    if first.mean is not None and first.std:
+    if first.mean is not None and first.std and not ids:
         moved = [
             (abs(found.mean - first.mean) / first.std, name) for name, found in known[1:] if found.mean is not None
         ]
@@ -199,8 +201,8 @@ def _numbers(column: Column, splits: Sequence[str]) -> dict[str, Any]:
         "nulls": "0" if not nulls else formats.percent(nulls, rows),
         "distinct": ("≈ " if first.distinct_error else "") + formats.count(first.distinct),
         "min": _short(first.min),
-        "mean": formats.number(first.mean),
-        "std": formats.number(first.std),
+        "mean": formats.number(None if ids else first.mean),
+        "std": formats.number(None if ids else first.std),
         "max": _short(first.max),
         "shift": f"{shift[0]:.2f} {shift[1]}" if shift else formats.ABSENT,
         "shifted": shift is not None and shift[0] >= 0.25,
