@@ -18,6 +18,7 @@ from headrace.pipelines.model import Output, Pipeline
 from headrace.pipelines.sources import read_tables
 from headrace.pipelines.translate import translation_report
 from headrace.transforms.base import Learner
+from headrace.transforms.shape import Derive
 from headrace.transforms.target import TargetEncode
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_report")]
@@ -30,8 +31,13 @@ Rows = Callable[[pl.DataFrame], pl.DataFrame]
 
 def variant(root: Path, *, learned: bool = True) -> Pipeline:
     """The pipeline without baselines, with keys kept; unless `learned`, without what learns from the whole split."""
-    keys = {"carrier": "carrier_code", "origin": "origin_code", "tailnum": "tail", "dest": "dest_code"}
-    steps = [Pipeline.model_fields and _derive({new: old for old, new in keys.items()}), *pipeline.steps]
+    keys = Derive(
+        carrier_code=pl.col("carrier"),
+        origin_code=pl.col("origin"),
+        tail=pl.col("tailnum"),
+        dest_code=pl.col("dest"),
+    )
+    steps = [keys, *pipeline.steps]
     features = pipeline.output.features
     if not learned:
         steps = [s for s in steps if not isinstance(s, Learner) or isinstance(s, TargetEncode)]
@@ -48,12 +54,6 @@ def variant(root: Path, *, learned: bool = True) -> Pipeline:
             "max_bad_fraction": 0.5,
         }
     )
-
-
-def _derive(columns: dict[str, str]):  # type: ignore[no-untyped-def]
-    from headrace.transforms.shape import Derive
-
-    return Derive(**{new: pl.col(old) for new, old in columns.items()})
 
 
 @pytest.fixture(scope="module")
