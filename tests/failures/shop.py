@@ -47,6 +47,11 @@ def rows(part: int = 0, count: int = ROWS) -> pl.DataFrame:
     )
 
 
+def checksums(dataset: Dataset) -> dict[str, str]:
+    """The checksum of each shard."""
+    return {file.path: file.sha256 for split in dataset.manifest.splits.values() for file in split.files}
+
+
 @dataclass
 class Shop:
     """Where things are, and the pipeline as YAML has it; a test changes what it is about."""
@@ -105,8 +110,7 @@ class Shop:
 
     def checksums(self, version: int | None = None) -> dict[str, str]:
         """The checksum of each shard of a version."""
-        splits = self.dataset(version).manifest.splits.values()
-        return {file.path: file.sha256 for split in splits for file in split.files}
+        return checksums(self.dataset(version))
 
     def versions(self) -> list[int]:
         log = self.catalog / self.plain["name"] / "_log"
