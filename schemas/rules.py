@@ -12,6 +12,7 @@ import polars as pl
 from headrace.schemas.contract import Column, Contract, SqlRule
 from headrace.schemas.dtypes import dtype_name
 from headrace.schemas.errors import ContractError, DataError
+from headrace.schemas.nodes import node_names
 
 OK: Final = "__ok"
 """Boolean, never null: whether a row passes every rule."""
@@ -204,7 +205,8 @@ def _sql(rule: SqlRule, contract: Contract) -> pl.Expr:
                 where=where,
                 hint=f"columns: {', '.join(contract.names)}; text stands in single quotes",
             )
-        if not check.meta.root_names() or _NOT_BY_ROW & set(_keys(json.loads(check.meta.serialize(format="json")))):
+        nodes = node_names(json.loads(check.meta.serialize(format="json")))
+        if not check.meta.root_names() or not _NOT_BY_ROW.isdisjoint(nodes):
             raise ContractError(
                 f"{rule.sql!r} does not speak of one row's columns",
                 where=where,
@@ -217,19 +219,6 @@ def _sql(rule: SqlRule, contract: Contract) -> pl.Expr:
     if dtype != pl.Boolean:
         raise ContractError(f"{rule.sql!r}: got {dtype_name(dtype)}, expected a Boolean", where=where)
     return check
-
-
-def _keys(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield key
-            if key not in ("Column", "String"):  # their values are the user's words
-                yield from _keys(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from _keys(item)
-    elif isinstance(node, str):
-        yield node  # a node without fields is its name alone
 
 
 def _conjunction(checks: Sequence[pl.Expr]) -> pl.Expr:

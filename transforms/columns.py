@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import polars.selectors as cs
 from pydantic import BaseModel, ConfigDict, field_validator, model_serializer, model_validator
 
 from headrace.schemas.errors import PipelineError
+from headrace.schemas.nodes import holds_bytes
 
 KINDS: Final[dict[str, Callable[[], cs.Selector]]] = {
     "all": cs.all,
@@ -68,18 +70,16 @@ class Columns(BaseModel):
         Raises
         ------
         PipelineError
-            A selector that matches nothing.
+            A selector that matches nothing, or that cannot be read.
         """
         if not self.selector:
             return self
-        if self.selector in KINDS:
-            selector = KINDS[self.selector]()
-        elif self.selector.startswith("^"):
-            selector = cs.matches(self.selector)
-        else:
-            selector = pl.Expr.deserialize(self.selector.encode(), format="json").meta.as_selector()
         kept = set(reserved)
-        names = tuple(n for n in cs.expand_selector(schema, selector) if n not in kept and not n.startswith("__"))
+        try:
+            matched = cs.expand_selector(schema, _selector(self.selector))
+        except pl.exceptions.PolarsError as problem:
+            raise PipelineError(f"the selector {self.selector!r} does not work here: {problem}") from None
+        names = tuple(n for n in matched if n not in kept and not n.startswith("__"))
         if not names:
             raise PipelineError(
                 f"the selector {self.selector!r} matches no column (target, key and split columns never match)",
@@ -92,3 +92,21 @@ class Columns(BaseModel):
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def _selector(text: str) -> cs.Selector:
+    """Read what `Columns` keeps of a selector. Only a selector: any other expression could hold a pickled function."""
+    if text in KINDS:
+        return KINDS[text]()
+    if text.startswith("^"):
+        return cs.matches(text)
+    try:
+        tree = json.loads(text)
+    except ValueError:
+        tree = None
+    if not isinstance(tree, dict) or list(tree) != ["Selector"] or holds_bytes(tree):
+        raise PipelineError(
+            f"{text[:60]!r} is no selector",
+            hint=f"a list of names, one of {', '.join(KINDS)}, or a pattern such as '^delay_.*$'",
+        )
+    return pl.Expr.deserialize(json.dumps(tree).encode(), format="json").meta.as_selector()

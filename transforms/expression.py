@@ -10,6 +10,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from headrace.schemas.errors import PipelineError
+from headrace.schemas.nodes import holds_bytes, node_names
 
 _RESULT: Final = "__result"
 
@@ -25,8 +26,9 @@ class Expression:
     Raises
     ------
     PipelineError
-        SQL that does not parse, or an expression that calls Python (`map_elements`, `map_batches`): it could be
-        neither saved without pickle nor run on a GPU.
+        SQL that does not parse; an expression that calls Python (`map_elements`, `map_batches`, `name.map`), which
+        could be neither saved without pickle nor run on a GPU; one whose result would not be the same everywhere
+        (`hash`, `sample`).
     """
 
     __slots__ = ("expr", "text")
@@ -55,11 +57,16 @@ class Expression:
             found = rows.select(self.expr.alias(_RESULT)).collect().schema[_RESULT]
             plan = rows.with_columns(self.expr.alias(_RESULT)).slice(1, 1).explain()
         except pl.exceptions.PolarsError as problem:
-            raise PipelineError(f"{self.text!r} does not fit the rows here: {_first_line(problem)}") from None
+            raise PipelineError(f"{self} does not fit the rows here: {_first_line(problem)}") from None
+        if isinstance(found, pl.Categorical | pl.Enum):
+            raise PipelineError(
+                f"{self} gives {type(found).__name__}, which is not the same on every engine",
+                hint="end it with .cast(pl.String), or use Categorify or Bucketize for ids",
+            )
         # Polars moves a slice below an expression exactly where each result depends on its own row alone.
         if not plan.lstrip().startswith("WITH_COLUMNS"):
             raise PipelineError(
-                f"{self.text!r} looks at other rows than its own",
+                f"{self} looks at other rows than its own",
                 hint="use GroupStats, Lag or RollingStats, or an operator of your own",
             )
         return found
@@ -84,9 +91,7 @@ class Expression:
             case bool() | int() | float():
                 return cls(pl.lit(value))
             case {"polars": tree}:
-                text = json.dumps(tree)
-                _refuse_python(text)
-                return cls(pl.Expr.deserialize(text.encode(), format="json"))
+                return cls(_from_json(tree))
             case _:
                 raise ValueError(f"expected SQL text or a Polars expression, got {type(value).__name__}")
 
@@ -98,6 +103,10 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
+
+    def __str__(self) -> str:
+        """For messages: the SQL, or the expression as Polars prints it."""
+        return repr(str(self.expr) if self.text.startswith(("{", '"')) else self.text)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -119,14 +128,34 @@ def _first_line(problem: Exception) -> str:
 
 
 def _to_json(expr: pl.Expr) -> str:
-    text = expr.meta.serialize(format="json")
-    _refuse_python(text)
+    try:
+        text = expr.meta.serialize(format="json")
+    except pl.exceptions.PolarsError as problem:
+        raise PipelineError(f"an expression that cannot be saved: {_first_line(problem)}") from None
+    _refuse(json.loads(text))
     return text
 
 
-def _refuse_python(text: str) -> None:
-    if "AnonymousFunction" in text or "PythonUdf" in text or "FfiPlugin" in text:
+def _from_json(tree: Any) -> pl.Expr:
+    _refuse(tree)
+    try:
+        return pl.Expr.deserialize(json.dumps(tree).encode(), format="json")
+    except pl.exceptions.PolarsError as problem:
+        raise PipelineError(f"no Polars expression: {_first_line(problem)}") from None
+
+
+_PYTHON: Final = frozenset({"AnonymousFunction", "AnonymousAgg", "PythonUdf", "FfiPlugin", "RenameAlias", "SubPlan"})
+
+
+def _refuse(tree: Any) -> None:
+    """Refuse what runs code of others, or gives different numbers elsewhere; before Polars sees it."""
+    names = set(node_names(tree))
+    if _PYTHON & names or holds_bytes(tree):
         raise PipelineError(
-            "the expression calls a Python function or a plugin",
+            "the expression calls a Python function or a plugin, reads a table, or renames",
             hint="write it with Polars expressions or SQL, or as an operator of your own",
         )
+    if "Hash" in names:
+        raise PipelineError("Polars' hash() gives other numbers on every engine and version", hint="use HashBucket")
+    if "Sample" in names:
+        raise PipelineError("the expression draws at random, so that no run could be repeated")

@@ -45,7 +45,7 @@ class Filter(Transform):
         dtype = self.where.dtype(schema)
         if dtype != pl.Boolean:
             raise PipelineError(
-                f"Filter takes an expression that gives Boolean, got {dtype} from {self.where.text!r}",
+                f"Filter takes an expression that gives Boolean, got {dtype} from {self.where}",
                 hint="compare it with something, as in 'delay > 15'",
             )
 

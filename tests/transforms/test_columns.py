@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import polars.selectors as cs
 import pytest
 from pydantic import BaseModel, ValidationError
+from tests.transforms.pickled import program
 
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.columns import Columns
@@ -59,3 +61,25 @@ def test_a_column_named_twice_is_refused() -> None:
 def test_it_iterates_over_names() -> None:
     assert list(columns(["a", "b"])) == ["a", "b"]
     assert len(columns(["a", "b"])) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ['{"Column":"n"}', '{"nothing', "{}", pl.col("n").name.map(str.upper).meta.serialize(format="json")]
+)
+def test_only_selectors_are_read_from_json(text: str) -> None:
+    with pytest.raises(PipelineError, match="is no selector"):
+        columns(text).expand(SCHEMA)
+
+
+def test_a_pickled_function_in_a_selectors_place_is_never_loaded(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    text = program(pl.col("n").name.map(str.upper), f"open({str(trace)!r}, 'w').close()")
+    with pytest.raises(PipelineError, match="is no selector"):
+        columns(text).expand(SCHEMA)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("text", ["^(", '{"Selector":{"ByName":{"names":["absent"],"strict":true}}}'])
+def test_a_selector_that_polars_refuses_is_an_error_of_the_pipeline(text: str) -> None:
+    with pytest.raises(PipelineError, match="does not work here"):
+        columns(text).expand(SCHEMA)

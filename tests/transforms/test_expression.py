@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import polars.selectors as cs
 import pytest
+from tests.transforms.pickled import program
 
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.expression import Expression
@@ -96,3 +98,44 @@ def test_an_expression_over_other_rows_is_refused(source: Any) -> None:
 def test_what_does_not_fit_the_columns_is_refused(source: Any) -> None:
     with pytest.raises(PipelineError, match="does not fit the rows here"):
         Expression(source).dtype(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [pl.col("a").name.map(str.upper), pl.struct("a").name.map_fields(str.upper), pl.col("a").map_batches(lambda s: s)],
+)
+def test_a_pickled_function_in_a_saved_expression_is_never_loaded(source: pl.Expr, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    tree = json.loads(program(source, f"open({str(trace)!r}, 'w').close()"))
+    with pytest.raises(PipelineError, match="calls a Python function"):
+        Expression.from_plain({"polars": tree})
+    assert not trace.exists()
+    with pytest.raises(PipelineError, match="calls a Python function"):
+        Expression(source)
+
+
+def test_json_that_is_no_expression_is_refused() -> None:
+    with pytest.raises(PipelineError, match="no Polars expression"):
+        Expression.from_plain({"polars": {"Nothing": 1}})
+
+
+def test_polars_own_hash_is_refused_because_it_differs_between_engines() -> None:
+    with pytest.raises(PipelineError, match="hash") as caught:
+        Expression(pl.col("a").hash())
+    assert caught.value.hint == "use HashBucket"
+
+
+def test_a_random_draw_is_refused() -> None:
+    with pytest.raises(PipelineError, match="draws at random"):
+        Expression(pl.concat_list("a", "a").list.sample(1))
+
+
+@pytest.mark.parametrize("source", [pl.col("s").cast(pl.Categorical), pl.col("a").cut([1, 2])])
+def test_categories_do_not_leave_an_expression(source: pl.Expr) -> None:
+    with pytest.raises(PipelineError, match="not the same on every engine"):
+        Expression(source).dtype(SCHEMA)
+
+
+def test_a_message_shows_the_expression_as_polars_prints_it() -> None:
+    with pytest.raises(PipelineError, match=r'col\("f"\)\.mean\(\).* looks at other rows'):
+        Expression(pl.col("f").mean()).dtype(SCHEMA)
