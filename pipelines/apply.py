@@ -19,7 +19,7 @@ from headrace.catalog.summary import summarize
 from headrace.engines.engine import Engine
 from headrace.engines.executor import Executor
 from headrace.pipelines.exchange import read_bucket, write_pieces
-from headrace.pipelines.fit import Task, unique_reason
+from headrace.pipelines.fit import Fit, Task, unique_reason
 from headrace.pipelines.passes import TIME, gathered
 from headrace.pipelines.rows import (
     QUARANTINE,
@@ -43,11 +43,15 @@ PLACE = "__place"
 
 
 class Layout(BaseModel):
-    """How many shards each split gets; from the rows that fitting counted, never from partitions."""
+    """How many shards each split gets; from the rows that fitting counted, never from partitions.
+
+    In source order `bounds` has, for each split, the number of the row that each shard after the first begins with.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shards: tuple[int, ...]
+    bounds: tuple[tuple[int, ...], ...] = ()
 
     @property
     def firsts(self) -> tuple[int, ...]:
@@ -65,13 +69,30 @@ class ApplyRecord(BaseModel):
     nulls: dict[str, int]
 
 
-def lay_out(work: Work, split_rows: dict[int, int]) -> Layout:
+def lay_out(work: Work, fitted: Fit) -> Layout:
     """Decide on the shards, and leave the decision where every task finds it."""
     names = work.pipeline.split.names
-    shards = tuple(max(1, -(-split_rows.get(i, 0) // work.plan.shard_rows)) for i in range(len(names)))
-    layout = Layout(shards=shards)
+    shards = tuple(max(1, -(-fitted.split_rows.get(i, 0) // work.plan.shard_rows)) for i in range(len(names)))
+    bounds: tuple[tuple[int, ...], ...] = ()
+    if work.pipeline.output.order == "source":
+        bounds = tuple(_bounds(work, fitted, split, count) for split, count in enumerate(shards))
+    layout = Layout(shards=shards, bounds=bounds)
     write_atomically(work.path / LAYOUT, layout.model_dump_json())
     return layout
+
+
+def _bounds(work: Work, fitted: Fit, split: int, shards: int) -> tuple[int, ...]:
+    """Where to cut the rows of a split into shards of about equal size: its rows lie evenly within a unit, about."""
+    total = fitted.split_rows.get(split, 0)
+    found: list[int] = []
+    before = 0
+    for unit in (unit for partition in work.plan.partitions for unit in partition.units):
+        own = fitted.unit_rows.get(unit.number, {}).get(split, 0)
+        while own and len(found) < shards - 1 and (len(found) + 1) * total <= (before + own) * shards:
+            rest = (len(found) + 1) * total - before * shards
+            found.append(unit.first_row + rest * unit.rows // (own * shards))
+        before += own
+    return tuple(found)
 
 
 def apply(work: Work, executor: Executor, engine: str, advance: Callable[[int], None] | None = None) -> ApplyRecord:
@@ -161,7 +182,11 @@ def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: Engine) -> p
         share = pl.col(_ORDER) // pl.lit(1 << 32, pl.UInt64) * shards // pl.lit(1 << 32, pl.UInt64)
     else:
         frame = frame.with_columns(pl.col(ROW).cast(pl.UInt64).alias(_ORDER))
-        share = pl.col(ROW).cast(pl.UInt64) * shards // pl.lit(max(1, work.plan.rows), pl.UInt64)
+        share = pl.lit(0, pl.UInt64)
+        for split, bounds in enumerate(layout.bounds):
+            if bounds:
+                own = pl.lit(pl.Series(bounds, dtype=pl.Int64)).search_sorted(pl.col(ROW), side="right")
+                share = pl.when(pl.col(SPLIT) == split).then(own.cast(pl.UInt64)).otherwise(share)
     return frame.with_columns((first + share).alias(PLACE))
 
 

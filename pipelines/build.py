@@ -312,7 +312,7 @@ def apply_stage(
     work: Work, executor: Executor, engine: str, fitted: Fit, advance: Callable[[int], None] | None = None
 ) -> ApplyRecord:
     """Lay out the shards and apply the fitted steps to every partition."""
-    lay_out(work, fitted.split_rows)
+    lay_out(work, fitted)
     return apply(work, executor, engine, advance)
 
 

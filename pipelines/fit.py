@@ -46,7 +46,10 @@ class Task(BaseModel):
 
 
 class PassRecord(BaseModel):
-    """What one pass found in one partition. `split_rows` is empty where the pass did not get as far as the split."""
+    """What one pass found in one partition. `split_rows` is empty where the pass did not get as far as the split.
+
+    `unit_rows` are the same by unit, where rows are published in the order of the source.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +57,7 @@ class PassRecord(BaseModel):
     bad: int
     reasons: dict[str, int]
     split_rows: dict[int, int]
+    unit_rows: dict[int, dict[int, int]] = {}
 
 
 def run_pass(task: Task) -> PassRecord:
@@ -76,29 +80,45 @@ def run_pass(task: Task) -> PassRecord:
             _scatter_keys(work, checked.good, made, engine)
         else:
             rows = good_rows(work, partition)
-        split_rows = _measure_pass(work, rows, partition, task.number, made, engine)
-        record = PassRecord(rows=partition.rows, bad=bad, reasons=reasons, split_rows=split_rows)
+        splits = _measure_pass(work, rows, partition, task.number, made, engine)
+        record = PassRecord(
+            rows=partition.rows,
+            bad=bad,
+            reasons=reasons,
+            split_rows=_split_rows(splits),
+            unit_rows=_unit_rows(work, partition, splits),
+        )
         save_record(made, record)
     return record
 
 
 def _measure_pass(
     work: Work, rows: pl.LazyFrame, partition: Partition, number: int, made: Path, engine: Engine
-) -> dict[int, int]:
+) -> pl.DataFrame:
+    """Returns the number and the split of each row, none where the pass does not get as far as the split."""
     served = work.resolved.in_pass(number)
     if not served and number < work.resolved.passes - 1:
-        return {}
+        return pl.DataFrame(schema={ROW: pl.Int64, SPLIT: pl.UInt8})
     walked = walk(work, rows, partition, number, engine)
     frame = engine.collect([walked.select(gathered(work.resolved, number))])[0]
     for placed in served:
         if placed.collects:
             _scatter_window(work, placed, frame, made, engine)
-    split_rows = {split: count for split, count in frame[SPLIT].value_counts().iter_rows() if split is not None}
     learners = [s for s in served if s.learns]
     if learners:
-        train = frame if split_rows == {TRAIN: frame.height} else frame.filter(pl.col(SPLIT) == TRAIN)
+        train = frame if _split_rows(frame) == {TRAIN: frame.height} else frame.filter(pl.col(SPLIT) == TRAIN)
         _measure(learners, train, partition, made, engine)
-    return split_rows
+    return frame.select(ROW, SPLIT)
+
+
+def _split_rows(splits: pl.DataFrame) -> dict[int, int]:
+    return {split: count for split, count in splits[SPLIT].value_counts().iter_rows() if split is not None}
+
+
+def _unit_rows(work: Work, partition: Partition, splits: pl.DataFrame) -> dict[int, dict[int, int]]:
+    if work.pipeline.output.order != "source":
+        return {}
+    return {number: _split_rows(rows) for number, rows in _units(partition, splits)}
 
 
 def _measure(learners: Sequence[Placed], train: pl.DataFrame, partition: Partition, made: Path, engine: Engine) -> None:
@@ -248,6 +268,7 @@ class Fit(BaseModel):
     bad: int
     reasons: dict[str, int]
     split_rows: dict[int, int]
+    unit_rows: dict[int, dict[int, int]] = {}
 
 
 def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], None] | None = None) -> Fit:
@@ -265,6 +286,7 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
     """
     reasons: dict[str, int] = {}
     split_rows: dict[int, int] = {}
+    unit_rows: dict[int, dict[int, int]] = {}
     duplicates = 0
     keys = work.pipeline.contract.unique_keys()
 
@@ -278,6 +300,7 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
     for number in range(work.resolved.passes):
         records = executor.map(run_pass, [task(number, p.number) for p in work.plan.partitions], count)
         split_rows = _added(r.split_rows for r in records)
+        unit_rows = {unit: rows for r in records for unit, rows in r.unit_rows.items()}
         if number == 0:
             reasons = _added(r.reasons for r in records)
             bad = sum(r.bad for r in records)
@@ -295,7 +318,8 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
         executor.map(learn, [task(number, s.index) for s in served if s.learns])
         windows = [task(number, s.index, b) for s in served if s.collects for b in range(work.plan.buckets)]
         executor.map(answer_window, windows)
-    return Fit(rows=work.plan.rows, bad=bad + duplicates, reasons=reasons, split_rows=split_rows)
+    bad += duplicates
+    return Fit(rows=work.plan.rows, bad=bad, reasons=reasons, split_rows=split_rows, unit_rows=unit_rows)
 
 
 def unique_reason(columns: Sequence[str]) -> str:

@@ -310,6 +310,21 @@ def test_several_shards_hold_each_row_once(make: Make, tmp_path: Path, monkeypat
             assert rows_of(manifest, folder, "train")["id"].is_sorted()
 
 
+@pytest.mark.usefixtures("small_units")
+def test_shards_in_source_order_are_even_where_a_split_is_a_part_of_the_source(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.pipelines.plan._shard_rows", lambda *_: 100)
+    output = {"features": ["x"], "keep": ["id"], "order": "source"}
+    by_time = {"by": "time", "column": "at", "starts": {"test": "2024-01-26"}}
+    pipeline = make([], small(1000), output=output, split=by_time)
+    manifest, folder = published(pipeline, tmp_path / "c")
+    sizes = {name: [file.rows for file in split.files] for name, split in manifest.splits.items()}
+    assert sizes == {"train": [100] * 6, "test": [100] * 4}
+    assert rows_of(manifest, folder)["id"].to_list() == list(range(1000))
+    assert sums(published(pipeline, tmp_path / "c", partition_bytes=1)[0]) == sums(manifest)
+
+
 def test_nothing_but_the_catalog_is_written(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = make(MEANS)
     elsewhere = tmp_path / "cwd"
