@@ -33,14 +33,17 @@ def _summarize(column: ColumnPartial, partial: Partial) -> Statistics:
     rows = int(values["count"].sum())
     number = column.family == "number"
     ordered = column.family != "text"
-    m2 = column.m2 / column.finite if column.finite else math.nan
+    variance = column.m2 / column.finite if column.finite else math.nan
+    mean = column.mean
+    if number and column.finite and column.min == column.max:  # what sums of equal floats leave is no spread
+        mean, variance = float(column.min or 0), 0.0
     continuous = values.schema["value"].is_float() and column.values is None
     return Statistics(
         **counts,
         min=_scalar(column.min, column),
         max=_scalar(column.max, column),
-        mean=column.mean if number and column.finite and math.isfinite(column.mean) else None,
-        std=math.sqrt(m2) if number and math.isfinite(m2) else None,
+        mean=mean if number and column.finite and math.isfinite(mean) else None,
+        std=math.sqrt(variance) if number and math.isfinite(variance) else None,
         distinct=distinct,
         distinct_error=distinct_error,
         quantiles=_quantiles(values, column) if ordered else {},

@@ -42,7 +42,7 @@ class FillNull(Learner):
     -----
     NaN is not null: it stays, and neither it nor infinities count in the statistics. The median is exact up to 2048
     values a unit and within a rank of 1/4096 of the rows beyond (see `quantiles`). A constant costs no pass; the mean
-    keeps three numbers per column and unit, the median at most 2048 pairs.
+    keeps five numbers per column and unit, the median at most 2048 pairs.
     """
 
     by_unit: ClassVar[bool] = True

@@ -36,11 +36,11 @@ class Moments(NamedTuple):
 
 
 def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
-    """The moments of columns in one part of the data, a row: `<column>:count`, `:mean` and `:m2`.
+    """The moments of columns in one part of the data, a row: `<column>:count`, `:mean`, `:m2`, `:min` and `:max`.
 
     NaN and infinities are left out, and so are values beyond `LIMIT`: the sum of their squares would be infinite.
     """
-    values = frame.select(_bounded(column) for column in columns)  # a query of its own: each is read three times
+    values = frame.select(_bounded(column) for column in columns)  # a query of its own: each is read five times
     return values.select(
         moment
         for value, column in ((pl.col(column), column) for column in columns)
@@ -48,12 +48,20 @@ def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
             value.count().cast(pl.Int64).alias(f"{column}:count"),
             value.mean().alias(f"{column}:mean"),
             (value.var(ddof=0) * value.count()).alias(f"{column}:m2"),
+            value.min().alias(f"{column}:min"),
+            value.max().alias(f"{column}:max"),
         )
     )
 
 
 def total(ordered: pl.DataFrame, column: str) -> Moments:
-    """The moments of one column over all parts, merged in the order of the rows of `ordered`."""
+    """The moments of one column over all parts, merged in the order of the rows of `ordered`.
+
+    Those of a constant are exact: a sum of equal numbers is rounded, and would leave a spread where there is none.
+    """
+    low, high = ordered[f"{column}:min"].min(), ordered[f"{column}:max"].max()
+    if isinstance(low, float) and low == high:
+        return Moments(int(ordered[f"{column}:count"].sum()), low, 0.0)
     moments = Moments()
     for n, mean, m2 in ordered.select(f"{column}:count", f"{column}:mean", f"{column}:m2").rows():
         if n:

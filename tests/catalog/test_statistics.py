@@ -127,6 +127,13 @@ def test_one_row_and_constants() -> None:
         assert set(found.quantiles.values()) == {7.5}
 
 
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32, pl.Decimal(9, 1)])
+def test_a_constant_that_no_float_sums_exactly_has_no_spread(dtype: Any) -> None:
+    constant = pl.Series([0.1]).cast(pl.Float32).cast(pl.Float64).item() if dtype == pl.Float32 else 0.1
+    got = of([0.1] * 1000, dtype)
+    assert (got.mean, got.std) == (constant, 0.0)
+
+
 def test_numbers_too_large_to_sum_are_left_out_not_wrong() -> None:
     found = of([1.7e308, 1.7e308, -1.7e308])
     assert (found.min, found.max) == (-1.7e308, 1.7e308)

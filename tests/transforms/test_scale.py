@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from sklearn.preprocessing import StandardScaler
 
 from headrace.engines.engine import CpuEngine
@@ -47,6 +48,13 @@ def test_moments_of_large_numbers_close_together() -> None:
 def test_a_constant_column_gives_zero_and_null_stays() -> None:
     got = learned([[3.0, 3.0, None]]).apply(pl.LazyFrame({"x": [3.0, None]}), ENGINE).collect()
     assert got["x"].to_list() == [0.0, None]
+
+
+@pytest.mark.parametrize("constant", [0.1, 1 / 3, 1e9 + 0.1, 123456.789, -7.3e-5])
+def test_a_constant_that_no_float_sums_exactly_gives_zero(constant: float) -> None:
+    fitted = learned([[constant] * 1000, [constant] * 77, [], [None]])
+    assert (fitted.mean, fitted.deviation) == ((constant,), (0.0,))
+    assert fitted.apply(pl.LazyFrame({"x": [constant]}), ENGINE).collect()["x"].to_list() == [0.0]
 
 
 def test_what_is_not_finite_or_too_large_is_left_out() -> None:
