@@ -210,7 +210,7 @@ class _Run:
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
         plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options))
-        with lock:
+        with lock, _told(lock):
             with open_executor(self.options.cluster, chosen.engine) as executor:
                 work = open_work(str(lock.path))
                 self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
@@ -373,8 +373,8 @@ def _failure(problem: BaseException) -> RunFailure:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn what the machine refuses into one clear error."""
+def _told(lock: WorkLock | None = None) -> Iterator[None]:
+    """Turn what the machine refuses into one clear error; with a lock, what a folder gives that was damaged since."""
     try:
         yield
     except HeadraceError:
@@ -392,6 +392,12 @@ def _told() -> Iterator[None]:
             raise RunError(f"the disk is full: {text}", hint=hint) from problem
         if code in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise CapabilityError(f"not allowed: {text}", hint="check the permissions of the catalog") from problem
+        if lock is not None and lock.resumed:
+            raise RunError(
+                f"failed while going on from what an earlier run left: {type(problem).__name__}: {text}",
+                where=str(lock.path),
+                hint="run again with --force, which does all the work anew",
+            ) from problem
         raise
 
 

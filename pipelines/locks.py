@@ -10,17 +10,18 @@ import uuid
 from pathlib import Path
 from types import TracebackType
 
-from headrace.schemas.errors import CapabilityError
+from headrace.pipelines.runs import unwritable
 
 _LOCK = "lock"
 _GONE = ".gone-"
 
 
 class WorkLock:
-    """A work folder that is this process's until `release`."""
+    """A work folder that is this process's until `release`. `resumed`: an earlier run has left work in it."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
+        self.resumed = False
         self._handle: int | None = handle
 
     def release(self) -> None:
@@ -60,8 +61,8 @@ def lock_work(catalog: Path, pipeline: str, key: str, *, fresh: bool = False) ->
 
     Raises
     ------
-    CapabilityError
-        The catalog cannot be written.
+    CapabilityError, RunError
+        The catalog cannot be written; its disk is full.
     """
     root = catalog / ".headrace" / "work"
     try:
@@ -72,13 +73,10 @@ def lock_work(catalog: Path, pipeline: str, key: str, *, fresh: bool = False) ->
             if lock is not None:
                 if fresh:
                     _empty(lock.path)
+                lock.resumed = any(entry.name != _LOCK for entry in lock.path.iterdir())
                 return lock
     except OSError as problem:
-        raise CapabilityError(
-            f"the catalog cannot be written: {problem.strerror}",
-            where=str(catalog),
-            hint="choose another folder with --catalog, or make this one writable",
-        ) from problem
+        raise unwritable(problem, catalog) from problem
     raise AssertionError("a folder with a fresh name is never locked")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from datetime import datetime
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from headrace.catalog.build import Build
 from headrace.catalog.manifest import BaselineResult
 from headrace.pipelines.work import write_atomically
-from headrace.schemas.errors import CapabilityError, HeadraceError, UsageError
+from headrace.schemas.errors import CapabilityError, HeadraceError, RunError, UsageError
 
 Status = Literal["running", "done", "failed", "interrupted"]
 
@@ -82,11 +83,19 @@ def save_run(catalog: str | Path, record: RunRecord) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / f"{record.run_id}.json", record.model_dump_json(indent=1))
     except OSError as problem:
-        raise CapabilityError(
-            f"the catalog cannot be written: {problem.strerror}",
-            where=str(catalog),
-            hint="choose another folder with --catalog, or make this one writable",
-        ) from problem
+        raise unwritable(problem, catalog) from problem
+
+
+def unwritable(problem: OSError, catalog: str | Path) -> CapabilityError | RunError:
+    """Why nothing can be written to a catalog, as one of our errors."""
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free space and run again; it goes on from here"
+        return RunError(f"the disk is full: {problem.strerror}", where=str(catalog), hint=hint)
+    return CapabilityError(
+        f"the catalog cannot be written: {problem.strerror}",
+        where=str(catalog),
+        hint="choose another folder with --catalog, or make this one writable",
+    )
 
 
 def list_runs(catalog: str | Path) -> list[RunRecord]:
