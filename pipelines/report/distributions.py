@@ -5,11 +5,12 @@ By hand, since 200 of them take matplotlib a minute and this takes milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Final
 
-from headrace.catalog.manifest import Column, Histogram, Statistics
+from headrace.catalog.manifest import Column, Histogram, Scalar, Statistics
 from headrace.pipelines.report.formats import number
 
 WIDTH: Final = 240
@@ -17,6 +18,7 @@ HEIGHT: Final = 84
 _BASE: Final = 68
 _TOP: Final = 4
 _BARS: Final = 8
+_BINS: Final = 48
 _COLOURS: Final = 6
 
 
@@ -29,7 +31,7 @@ def draw(column: Column, splits: tuple[str, ...]) -> str | None:
     """SVG of a column's values by split; None where the statistics have nothing to draw.
 
     Categories and columns of few values: bars, the shares of the first split's most frequent values. Others: the
-    density of each split's histogram, all on one scale; where tails take most of the range, a box a split instead.
+    share of each split's rows in common bins; where tails take most of the range, a box a split instead.
     """
     known = {name: found for name in splits if (found := column.statistics.get(name)) is not None and found.count}
     histograms = {
@@ -74,30 +76,44 @@ def _words(found: Statistics, ids: bool) -> str:
 
 
 def _densities(histograms: Mapping[str, Histogram], splits: tuple[str, ...]) -> str | None:
+    """Outlines of the shares of the rows, in bins that all splits have in common.
+
+    Each split's histogram has its own range: on one scale, a narrow one would be a needle beside which nothing shows.
+    """
     low = min(histogram.edges[0] for histogram in histograms.values())
     high = max(histogram.edges[-1] for histogram in histograms.values())
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for name, histogram in histograms.items():
-        total = sum(histogram.counts)
-        lines[name] = [
-            (right, bin_count / total / (right - left) * (high - low))
-            for left, right, bin_count in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
-            if right > left
-        ]
-    peak = max((density for line in lines.values() for _, density in line), default=0.0)
+    whole = all(b - a == 1 for h in histograms.values() for a, b in pairwise(h.edges)) and high - low <= 2 * _BINS
+    alike = len({histogram.edges for histogram in histograms.values()}) == 1
+    first = next(iter(histograms.values()))
+    bins = int(high - low) if whole else len(first.counts) if alike else _BINS
+    lines = {name: _shares(histogram, low, high, bins) for name, histogram in histograms.items()}
+    peak = max(share for line in lines.values() for share in line)
     if peak <= 0:
         return None
-    across, up = WIDTH / (high - low), (_BASE - _TOP) / peak
+    across, up = WIDTH / bins, (_BASE - _TOP) / peak
     drawn = []
     for index, name in enumerate(splits):
         if line := lines.get(name):
-            path = f"M{(histograms[name].edges[0] - low) * across:.1f} {_BASE}"
-            for right, density in line:
-                path += f"V{_BASE - density * up:.1f}H{(right - low) * across:.1f}"
+            path = f"M0 {_BASE}"
+            for place, share in enumerate(line):
+                path += f"V{_BASE - share * up:.1f}H{(place + 1) * across:.1f}"
             path += f"V{_BASE}"
             fill = f' style="fill:{colour(index)};fill-opacity:.16"' if index == 0 else ' fill="none"'
             drawn.append(f'<path d="{path}"{fill} stroke="{colour(index)}" class="line"/>')
     return "".join(drawn) + _ends(number(low, 3), number(high, 3))
+
+
+def _shares(histogram: Histogram, low: float, high: float, bins: int) -> list[float]:
+    """The histogram's shares of its rows in `bins` equal bins from `low` to `high`, spread evenly within its own."""
+    total = sum(histogram.counts)
+    shares = [0.0] * bins
+    for left, right, rows in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False):
+        begin, end = ((edge - low) / (high - low) * bins for edge in (left, right))
+        first, last = min(int(begin), bins - 1), min(int(end), bins - 1)
+        for place in range(first, last + 1):
+            part = (min(end, place + 1) - max(begin, place)) / (end - begin) if end > begin else 1.0
+            shares[place] += rows / total * part
+    return shares
 
 
 def _mostly_tails(known: Mapping[str, Statistics], histograms: Mapping[str, Histogram]) -> tuple[float, float] | None:
@@ -125,12 +141,13 @@ def _boxes(known: Mapping[str, Statistics], splits: tuple[str, ...], low: float,
     drawn = []
     for place, (index, points) in enumerate(rows):
         middle = _TOP + step * (place + 0.5)
+        median = "median" if points[3] - points[1] > (high - low) / 30 else "axis"
         p5, p25, p50, p75, p95 = ((point - low) / (high - low) * (WIDTH - 2) + 1 for point in points)
         drawn.append(
             f'<path d="M{p5:.1f} {middle:.1f}H{p95:.1f}" stroke="{colour(index)}" class="line"/>'
-            f'<rect x="{p25:.1f}" y="{middle - half:.1f}" width="{max(p75 - p25, 1):.1f}" height="{2 * half:.1f}" '
+            f'<rect x="{p25:.1f}" y="{middle - half:.1f}" width="{max(p75 - p25, 3):.1f}" height="{2 * half:.1f}" '
             f'fill="{colour(index)}"/>'
-            f'<path d="M{p50:.1f} {middle - half - 1:.1f}v{2 * half + 2:.1f}" class="median"/>'
+            f'<path d="M{p50:.1f} {middle - half - 1:.1f}v{2 * half + 2:.1f}" class="{median}"/>'
         )
     return "".join(drawn) + _ends(f"5 %: {number(low, 3)}", f"95 %: {number(high, 3)}")
 
@@ -168,9 +185,19 @@ def _bars(known: Mapping[str, Statistics], splits: tuple[str, ...]) -> str | Non
                 f'<rect x="{left + position * width:.1f}" y="{_BASE - height:.1f}" width="{max(width - 0.6, 0.4):.1f}" '
                 f'height="{height:.1f}" fill="{colour(splits.index(name))}"/>'
             )
-        text = number(value, 3) if isinstance(value, int | float) else "null" if value is None else value
-        room = max(2, int(slot / 5.5))
+        text = _value(value, values)
+        room = max(2, int(slot / 6.2))
         short = text if len(text) <= room else text[: room - 1] + "…"
         middle = f'x="{left + slot * 0.38:.1f}" y="{HEIGHT - 3}"'
         drawn.append(f'<text {middle} class="quiet" text-anchor="middle">{escape(short)}</text>')
     return "".join(drawn)
+
+
+def _value(value: Scalar | None, others: Sequence[Scalar | None]) -> str:
+    if not isinstance(value, int | float):
+        return "null" if value is None else value
+    if isinstance(value, int):
+        return str(value).replace("-", "\N{MINUS SIGN}")
+    largest = max(abs(other) for other in others if isinstance(other, int | float))
+    # What is left of a sum that should be 0, such as the sine of a whole turn, is 0 to a reader.
+    return number(0.0 if abs(value) < 1e-9 * largest else value, 2)

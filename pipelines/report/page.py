@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from headrace.catalog.manifest import Column
+from headrace.catalog.manifest import Column, Scalar, Statistics
 from headrace.pipelines.metrics import METRICS
 from headrace.pipelines.report import formats
 from headrace.pipelines.report.curves import label_chart, panels
@@ -42,7 +43,7 @@ def render(facts: Facts) -> str:
         "size": formats.size,
         "seconds": formats.seconds,
     }
-    environment.globals |= {"percent": formats.percent, "metric": formats.metric, "colour": colour}
+    environment.globals |= {"percent": formats.percent, "metric": formats.metric, "colour": colour, "dtype": _dtype}
     splits = tuple(split.name for split in facts.splits)
     shown = [column for role in ("label", "feature") for column in facts.columns if column.role == role][:DISTRIBUTIONS]
     label = next((column for column in facts.columns if column.role == "label"), None)
@@ -200,15 +201,29 @@ def _numbers(column: Column, splits: Sequence[str]) -> dict[str, Any]:
     return {
         "nulls": "0" if not nulls else formats.percent(nulls, rows),
         "distinct": ("≈ " if first.distinct_error else "") + formats.count(first.distinct),
-        "min": _short(first.min),
-        "mean": formats.number(None if ids else first.mean),
+        "min": _end(first.min, column),
+        "mean": formats.number(None if ids else _mean(first)),
         "std": formats.number(None if ids else first.std),
-        "max": _short(first.max),
+        "max": _end(first.max, column),
         "shift": f"{shift[0]:.2f} {shift[1]}" if shift else formats.ABSENT,
         "shifted": shift is not None and shift[0] >= 0.25,
     }
 
 
-def _short(value: object) -> str:
+def _dtype(spelled: str) -> str:
+    """``Datetime(time_unit='us', time_zone='UTC')`` as ``Datetime(us, UTC)``."""
+    return re.sub(r"\b\w+=", "", spelled).replace("'", "").replace(", None", "")
+
+
+def _mean(found: Statistics) -> float | None:
+    """The mean; 0 where it is only what rounding left of 0, as after a Standardize."""
+    small = found.mean is not None and found.std is not None and abs(found.mean) < 1e-6 * found.std
+    return 0.0 if small else found.mean
+
+
+def _end(value: Scalar | None, column: Column) -> str:
+    """The smallest or largest value in a table: times to the minute, texts cut."""
+    if column.kind == "temporal":
+        return str(value)[:16].replace("T", " ")
     text = formats.number(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+    return text if len(text) <= 16 else text[:15] + "…"

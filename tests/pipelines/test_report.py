@@ -293,10 +293,10 @@ def _column(statistics: Statistics, kind: str = "numeric") -> Column:
     )
 
 
-def test_a_density_is_drawn_on_the_scale_of_its_peak() -> None:
+def test_shares_are_drawn_on_the_scale_of_the_largest() -> None:
     svg = draw(_column(NUMBERS), ("train",))
     assert svg is not None
-    assert 'd="M0.0 68V52.0H60.0V4.0H120.0V4.0H180.0V52.0H240.0V68"' in svg
+    assert 'd="M0 68V52.0H60.0V4.0H120.0V4.0H180.0V52.0H240.0V68"' in svg
     assert 'aria-label="Distribution of c: train mean 2, standard deviation 1"' in svg
 
 
@@ -320,3 +320,19 @@ def test_numbers_are_written_for_people() -> None:
     assert formats.size(26_400_000) == "26.4 MB"
     assert formats.seconds(125.4) == "2 min 05 s"
     assert formats.metric("auc", None) == formats.ABSENT
+
+
+def test_histograms_of_different_ranges_are_drawn_in_common_bins() -> None:
+    plain = NUMBERS.model_copy(update={"quantiles": {}})
+    wide = plain.model_copy(update={"histogram": Histogram(edges=(0, 48), counts=(4,))})
+    narrow = plain.model_copy(update={"histogram": Histogram(edges=(0, 0.5, 1), counts=(1, 3))})
+    column = Column(
+        name="c",
+        role="feature",
+        kind="numeric",
+        dtype="x",
+        statistics={"train": wide, "test": narrow},
+    )
+    train, test = re.findall(r'd="(M0 68V[^"]+V68)"', draw(column, ("train", "test")) or "")
+    assert test.startswith("M0 68V4.0H5.0V68.0H10.0")  # all of its rows are in the first of 48 bins
+    assert set(re.findall(r"V([\d.]+)H", train)) == {"66.7"}  # a 48th of 64 below the line, everywhere
