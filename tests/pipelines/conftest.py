@@ -53,7 +53,7 @@ def make(tmp_path: Path) -> Make:
         size = -(-frame.height // files)
         for i in range(files):
             frame[i * size : (i + 1) * size].write_parquet(source / f"part-{i}.parquet", row_group_size=group)
-        checks = {"contract": contract_of(frame), "split": SPLIT, "target": "y", **fields}
+        checks = {"contract": fields.get("contract") or contract_of(frame), "split": SPLIT, "target": "y", **fields}
         return Pipeline(name="small", source=Source(path="*.parquet", root=str(source)), steps=tuple(steps), **checks)
 
     return one

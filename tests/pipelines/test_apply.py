@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.pipelines.conftest import Make, published, rows_of, small
+
+from headrace.pipelines import build as building
+from headrace.pipelines.apply import Layout, rows_by_split
+from headrace.pipelines.publish import label_over_time
+from headrace.schemas.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("no_report")
+
+BY_TIME = {"by": "time", "column": "at", "starts": {"test": "2024-01-02"}}
+
+
+def test_rows_without_a_time_are_in_no_split_and_count_as_filtered(make: Make, tmp_path: Path) -> None:
+    frame = small().with_columns(pl.when(pl.col("id") % 10 == 3).then(None).otherwise(pl.col("at")).alias("at"))
+    manifest, folder = published(make([], frame, split=BY_TIME, output={"features": ["x"], "keep": ["id"]}), tmp_path)
+    assert {name: split.rows for name, split in manifest.splits.items()} == {"train": 21, "test": 15}
+    assert rows_of(manifest, folder, "train")["id"].sort().to_list() == [i for i in range(24) if i % 10 != 3]
+    assert (manifest.quality.filtered, manifest.quality.rows_published) == (4, 36)
+
+
+@pytest.mark.parametrize("order", ["shuffle", "source"])
+def test_a_filter_after_the_last_learner_may_leave_fewer_rows_than_were_counted(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr("headrace.pipelines.plan._shard_rows", lambda *_: 5)
+    steps = [{"Standardize": {"columns": ["x"]}}, {"Filter": {"where": "id = 2 OR id = 38"}}]
+    output = {"features": ["x"], "keep": ["id"], "order": order}
+    manifest, folder = published(make(steps, split=BY_TIME, output=output), tmp_path)
+    assert {name: len(split.files) for name, split in manifest.splits.items()} == {"train": 5, "test": 4}
+    assert sum(file.rows for split in manifest.splits.values() for file in split.files) == 2
+    assert rows_of(manifest, folder)["id"].to_list() == [2, 38]
+    assert manifest.quality.filtered == 38
+
+
+def test_a_split_without_rows_is_an_error_that_names_it(make: Make, tmp_path: Path) -> None:
+    split = {**BY_TIME, "starts": {"validation": "2024-01-02", "test": "2025-01-01"}}
+    with pytest.raises(DataError, match=r"no row in the split\(s\) test"):
+        published(make([], split=split), tmp_path)
+
+
+def test_the_label_is_drawn_over_weeks_and_splits(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(building, "label_over_time", lambda work: seen.append(label_over_time(work)))
+    split = {**BY_TIME, "starts": {"test": "2024-01-10"}}
+    published(make([], small(24 * 14), split=split), tmp_path, partition_bytes=1)
+    # 1 January 2024 is a Monday; every third hour's label is 1.
+    assert seen[0].rows() == [
+        (date(2024, 1, 1), "train", 168, pytest.approx(1 / 3)),
+        (date(2024, 1, 8), "train", 48, pytest.approx(1 / 3)),
+        (date(2024, 1, 8), "test", 120, pytest.approx(1 / 3)),
+    ]
+
+
+def test_the_rows_of_a_split_are_those_of_its_shards() -> None:
+    layout = Layout(shards=(2, 1, 3))
+    assert layout.firsts == (0, 2, 3)
+    assert rows_by_split(layout, {0: 1, 1: 10, 2: 100, 3: 7, 5: 8}) == (11, 100, 15)
