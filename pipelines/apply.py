@@ -207,7 +207,7 @@ def _quarantine_duplicates(work: Work, task: Task, made: Path) -> None:
         return
     reasons = repeated.group_by(ROW, maintain_order=True).agg(REASONS)
     rows = source_rows(work, partition).join(reasons.lazy(), on=ROW, how="inner", maintain_order="left").collect()
-    located(rows, partition).write_parquet(made / QUARANTINE)
+    located(work, rows, partition).write_parquet(made / QUARANTINE)
 
 
 class ShardTask(Task):

@@ -40,13 +40,13 @@ def read_checked(work: Work, partition: Partition) -> Checked:
     contract = work.pipeline.contract
     frame = _collect(source_rows(work, partition), partition)
     good, bad = split(frame, compile_rules(contract))
-    return Checked(good, located(bad, partition))
+    return Checked(good, located(work, bad, partition))
 
 
-def located(bad: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+def located(work: Work, bad: pl.DataFrame, partition: Partition) -> pl.DataFrame:
     """Rows for quarantine: with the file and the row in it that they came from."""
     place = [
-        pl.lit(Path(partition.file).name).alias(FILE),
+        pl.lit(Path(partition.file).relative_to(work.source_folder).as_posix()).alias(FILE),
         (pl.col(ROW) - partition.first_row + partition.file_row).alias(FILE_ROW),
     ]
     return bad.with_columns(place).select(FILE, FILE_ROW, REASONS, pl.exclude(FILE, FILE_ROW, REASONS))

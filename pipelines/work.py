@@ -55,6 +55,11 @@ class Work:
     def resolved(self) -> Resolved:
         return resolve(self.pipeline, self.tables)
 
+    @cached_property
+    def source_folder(self) -> Path:
+        """The folder that holds all files of the source; rows are located by paths relative to it."""
+        return Path(os.path.commonpath([Path(file.path).parent for file in self.plan.files]))
+
     def learned(self, index: int) -> Transform:
         """The fitted form of the learner at this place."""
         placed = self.resolved.steps[index]

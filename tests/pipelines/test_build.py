@@ -195,6 +195,18 @@ def test_quarantine_says_file_row_and_all_reasons_and_its_rows_are_nowhere_else(
     assert (quality.quarantined, quality.filtered, quality.rows_published) == (3, 0, 37)
 
 
+def test_files_of_equal_names_are_told_apart_in_quarantine(make: Make, tmp_path: Path) -> None:
+    pipeline = make([], contract=contract_of(small(), x={"maximum": 19}), max_bad_fraction=0.5)
+    root = Path(pipeline.source.root)
+    for i in range(2):
+        (root / f"day={i}").mkdir()
+        (root / f"part-{i}.parquet").rename(root / f"day={i}" / "part.parquet")
+    nested = pipeline.model_copy(update={"source": pipeline.source.model_copy(update={"path": "*/*.parquet"})})
+    _, folder = published(nested, tmp_path / "c")
+    bad = pl.read_parquet(folder / "quarantine" / "*.parquet")
+    assert bad.select("source_file", "source_row").rows() == [("day=1/part.parquet", 19)]
+
+
 def test_too_many_repeated_keys_fail_the_run(make: Make, tmp_path: Path) -> None:
     frame = small().with_columns(pl.col("id") // 2)
     with pytest.raises(DataError, match=r"20 of 40 rows break the contract"):
