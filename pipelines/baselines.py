@@ -237,7 +237,9 @@ def _fit(estimator: Any, columns: Matrix, target: Any, where: str) -> list[str]:
             raise PipelineError(
                 f"scikit-learn refused: {error}", hint="check the baseline's parameters", where=f"baseline {where!r}"
             ) from error
-    return list(dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught))
+    # Deprecations are not about this fit.
+    said = [str(warning.message).splitlines()[0] for warning in caught if issubclass(warning.category, UserWarning)]
+    return list(dict.fromkeys(said))
 
 
 def _predict(estimator: Any, model: Model, columns: Matrix) -> Floats:
