@@ -89,9 +89,7 @@ class CpuEngine:
     ) -> pl.LazyFrame:
         return lookup.cpu(frame, column, vocabulary, output, first=first, missing=missing, null=null)
 
-    def hash64(
-        self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
-    ) -> pl.LazyFrame:
+    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
         return xxhash64.cpu(frame, column, dtype, seed, output)
 
     def join_asof(

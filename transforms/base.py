@@ -71,7 +71,8 @@ class Operator(BaseModel):
             A column that is not there, of a dtype this operator does not take, or a selector that matches nothing.
         """
         expanded = {
-            name: value.expand(schema, reserved) for name in type(self).model_fields
+            name: value.expand(schema, reserved)
+            for name in type(self).model_fields
             if isinstance(value := getattr(self, name), Columns)
         }
         step = self.model_copy(update=expanded)

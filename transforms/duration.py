@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, NamedTuple
 import polars as pl
 from pydantic import BeforeValidator, PlainSerializer
 
+from headrace.engines.utc import utc
+
 _UNITS: Final = {
     "us": timedelta(microseconds=1),
     "ms": timedelta(milliseconds=1),
@@ -46,7 +48,10 @@ def parse_duration(value: Any) -> timedelta:
         return timedelta(0)
     if not text or _PART.sub("", text):
         raise ValueError(f"got {value!r}, expected a duration such as '7d', '1h30m' or '500ms'")
-    return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta(0))
+    try:
+        return sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta(0))
+    except OverflowError:
+        raise ValueError(f"got {value!r}, expected a duration of at most {timedelta.max.days} days") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -78,9 +83,7 @@ class Period(NamedTuple):
         The calendar is that of UTC for columns with a zone. Weeks begin on Monday, other runs at 1970-01-01. Null
         stays null. Made of what both engines run: no truncation, no offsets.
         """
-        time = pl.col(column)
-        if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-            time = time.cast(pl.Datetime(dtype.time_unit))
+        time = utc(column, dtype)
         if self.months:
             month = time.dt.year().cast(pl.Int64) * 12 + time.dt.month().cast(pl.Int64) - 1
             return month // self.months
@@ -102,6 +105,9 @@ def parse_period(text: str) -> Period:
     if match is None or int(match[1]) == 0:
         raise ValueError(f"got {text!r}, expected a calendar period such as '1mo', '1q', '1y', '2w', '1d' or '6h'")
     number, unit = int(match[1]), match[2]
-    if unit in _MONTHS:
-        return Period(number * _MONTHS[unit], 0)
-    return Period(0, number * (_UNITS[unit] // timedelta(microseconds=1)))
+    months, microseconds = number * _MONTHS.get(unit, 0), 0
+    if unit in _UNITS:
+        microseconds = number * (_UNITS[unit] // timedelta(microseconds=1))
+    if max(months, microseconds) >= 1 << 63:
+        raise ValueError(f"got {text!r}, expected a calendar period of less than 292,000 years")
+    return Period(months, microseconds)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 from pydantic import BeforeValidator, Field, model_validator
 
 from headrace.engines.engine import Engine
 from headrace.engines.kernels.asof import Direction
+from headrace.engines.utc import utc
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Join, Transform
 from headrace.transforms.columns import Columns
@@ -24,6 +25,8 @@ def _pairs(value: Any) -> Any:
             return {value: value}
         case list() | tuple():
             return {name: name for name in value}
+        case dict() if len({str(name) for name in value.values()}) < len(value):
+            raise ValueError(f"two columns of the rows with one of the table: {value}")
         case _:
             return value
 
@@ -70,7 +73,7 @@ class LookupJoin(Join):
 
     def bind(self, tables: Mapping[str, Table]) -> LookupJoined:
         frame = _table(self, tables)
-        brought = _brought(self, frame, tuple(self.on.values()), self.columns, self.prefix, self.suffix)
+        brought = _brought(self, frame, tuple(self.on.values()), self.on, self.columns, self.prefix, self.suffix)
         keys = list(self.on.values())
         known = frame.drop_nulls(keys)
         repeated = known.group_by(keys).len("rows").filter(pl.col("rows") > 1).sort("rows", *keys, descending=True)
@@ -114,7 +117,7 @@ class LookupJoined(Transform):
 
 
 class AsOfJoin(Join):
-    """Add the last row of a table, per key, whose time lies before the row's.
+    """Add the last row of a table, per key, whose time is not after the row's.
 
     Parameters
     ----------
@@ -129,7 +132,8 @@ class AsOfJoin(Join):
     columns
         Which of the table's columns to bring; all but key and time by default.
     lag
-        How long before the row's time a match must lie, at least: `"1h"`.
+        How long before the row's time a match must lie, at least: `"1h"`. By default a match of the very same time
+        counts.
     tolerance
         How long before the row's time it may lie, at most: `"6h"`.
     direction
@@ -173,7 +177,7 @@ class AsOfJoin(Join):
         frame = _table(self, tables)
         time = self.table_on or self.on
         keys = list(self.by.values())
-        brought = _brought(self, frame, (*keys, time), self.columns, self.prefix, self.suffix)
+        brought = _brought(self, frame, (*keys, time), self.by, self.columns, self.prefix, self.suffix)
         if frame.schema[time] not in (pl.Date, pl.Datetime):
             raise PipelineError(
                 f"AsOfJoin takes a date or a datetime as the table's time, got {frame.schema[time]} "
@@ -234,11 +238,13 @@ class AsOfJoined(Transform):
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         schema = frame.collect_schema()
         self.check(schema)
-        # As microseconds of UTC: one type for dates and datetimes of any unit. Nothing is rounded up into the past.
-        lag = self.lag if self.direction == "backward" else -self.lag
-        left = frame.with_columns((_moment(self.on, schema[self.on]) - pl.lit(lag)).alias(_ROW_TIME))
+        # One type for dates and datetimes of any unit; rounded so that the two can only move apart.
+        row_type, table_type = schema[self.on], self.table.frame.schema[_TABLE_TIME]
+        unit, backward = _unit(row_type, table_type), self.direction == "backward"
+        lag = pl.lit(self.lag if backward else -self.lag, pl.Duration(unit))
+        left = frame.with_columns((_moment(self.on, row_type, unit, later=not backward) - lag).alias(_ROW_TIME))
         table = self.table.frame.lazy().cast({c: schema[c] for c in self.by}, strict=False)
-        table = table.with_columns(_moment(_TABLE_TIME, self.table.frame.schema[_TABLE_TIME]))
+        table = table.with_columns(_moment(_TABLE_TIME, table_type, unit, later=backward))
         joined = engine.join_asof(
             left,
             table,
@@ -268,11 +274,12 @@ def _brought(
     step: LookupJoin | AsOfJoin,
     frame: pl.DataFrame,
     keys: tuple[str, ...],
+    own: Collection[str],
     columns: Columns | None,
     prefix: str,
     suffix: str,
 ) -> dict[str, str]:
-    """The table's columns to bring and their names among the rows."""
+    """The table's columns to bring and their names among the rows, which call their keys `own`."""
     others = pl.Schema({n: d for n, d in frame.schema.items() if n not in keys})
     names = others.names() if columns is None else columns.expand(others).names
     missing = [c for c in (*keys, *names) if c not in frame.schema]
@@ -281,7 +288,15 @@ def _brought(
             f"{type(step).__name__}: table {step.table!r} has no column {', '.join(map(repr, missing))}",
             hint=f"its columns are {', '.join(frame.columns)}",
         )
-    return {n: f"{prefix}{n}{suffix}" for n in names}
+    brought = {n: f"{prefix}{n}{suffix}" for n in names}
+    clashes = [n for n in brought.values() if n in own]
+    if clashes:
+        raise PipelineError(
+            f"{type(step).__name__}: table {step.table!r} would bring {', '.join(map(repr, clashes))}, which is a key "
+            "of the rows",
+            hint="give prefix or suffix, or name the columns to bring in `columns`",
+        )
+    return brought
 
 
 def _check_fit(
@@ -306,8 +321,15 @@ def _zone(dtype: pl.DataType) -> str | None:
     return dtype.time_zone if isinstance(dtype, pl.Datetime) else None
 
 
-def _moment(column: str, dtype: pl.DataType) -> pl.Expr:
-    time = pl.col(column)
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        time = time.cast(pl.Datetime(dtype.time_unit))
-    return time.cast(pl.Datetime("us"))
+def _unit(row: pl.DataType, table: pl.DataType) -> Literal["us", "ns"]:
+    """The unit in which two times are compared. Nanoseconds end in 2262, so only where both have them."""
+    return "ns" if isinstance(row, pl.Datetime) and row == table and row.time_unit == "ns" else "us"
+
+
+def _moment(column: str, dtype: pl.DataType, unit: Literal["us", "ns"], *, later: bool) -> pl.Expr:
+    """The time in UTC and in that unit; what lies between two microseconds goes to the later or the earlier one."""
+    time = utc(column, dtype)
+    if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ns" and unit == "us":
+        whole = time.cast(pl.Int64)
+        time = -(-whole // 1000) if later else whole // 1000
+    return time.cast(pl.Datetime(unit))

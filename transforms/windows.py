@@ -110,6 +110,7 @@ class RollingStats(Window):
     Notes
     -----
     Where nothing is in the window, `count` and `sum` are 0 and all else is null. A null entity or time gives null.
+    NaN and infinities count as values and go where arithmetic takes them; integers are taken as Float64.
     """
 
     accepts: ClassVar[Accepts] = NUMERIC

@@ -3,7 +3,8 @@
 Contract: for a row with key k and time t the window is [t - length, t): every value of key k that became known then
 (`known_at`, or the time of its own row), null values and unknown times left out. `outputs` gives each new column's
 name, value column and statistic. An empty window gives null, and 0 for `count` and `sum`. Rows keep their order. A null
-key or time gives null. All rows of a key must be in the frame.
+key or time gives null. A day of `length` is 24 hours, in every zone. NaN and infinities go where arithmetic takes
+them, for as long as they are in the window. All rows of a key must be in the frame.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from datetime import timedelta
 from typing import Literal, NamedTuple
 
 import polars as pl
+
+from headrace.engines.utc import utc
 
 Statistic = Literal["count", "sum", "mean", "min", "max", "std"]
 
@@ -42,14 +45,15 @@ def cpu(
     A value stands at the time it became known, a question at its row's time, and the window is open on the right, so
     that a value known at the very moment of the question does not count.
     """
+    schema = frame.collect_schema()
     numbered = frame.with_row_index(_ORDER)
     keys = [pl.col(c) for c in by]
     values = sorted({o.column for o in outputs})
     unknown = [pl.lit(None, pl.Float64).alias(_value(v)) for v in values]
-    questions = numbered.select(*keys, pl.col(on).alias(_TIME), _ORDER, *unknown)
+    questions = numbered.select(*keys, utc(on, schema[on]).alias(_TIME), _ORDER, *unknown)
     events = numbered.select(
         *keys,
-        pl.col(known_at or on).alias(_TIME),
+        utc(known_at or on, schema[known_at or on]).alias(_TIME),
         pl.lit(None, pl.UInt32).alias(_ORDER),
         *(pl.col(v).cast(pl.Float64).alias(_value(v)) for v in values),
     )

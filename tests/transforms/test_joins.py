@@ -69,12 +69,23 @@ def test_empty_sides() -> None:
         ({"on": {"tail": "nope"}}, ROWS, "no column 'nope'"),
         ({"columns": ["nope"]}, ROWS, "no column 'nope'"),
         ({}, ROWS.with_columns(seats=1), "brings 'seats', which the rows already have"),
+        ({"columns": ["tail"]}, ROWS, "would bring 'tail', which is a key of the rows"),
+        ({"on": {"seats": "tail"}}, ROWS, "would bring 'seats', which is a key of the rows"),
         ({}, ROWS.with_columns(tail=1), "is Int32 in the rows and String in table 't'"),
     ],
 )
 def test_what_does_not_fit(fields: dict[str, Any], rows: pl.DataFrame, message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         looked_up(rows=rows, **fields)
+
+
+def test_a_column_of_the_table_is_the_key_of_one_column_of_the_rows() -> None:
+    with pytest.raises(ValidationError, match="two columns of the rows with one of the table"):
+        LookupJoin(table="t", on={"origin": "tail", "dest": "tail"})
+
+
+def test_a_key_can_be_brought_under_another_name() -> None:
+    assert looked_up(columns=["tail"], prefix="plane_")["plane_tail"].to_list() == ["N1", None, None, "N2"]
 
 
 def test_a_table_that_the_source_does_not_have() -> None:
@@ -121,6 +132,29 @@ def test_lag_is_how_old_at_least_and_tolerance_how_old_at_most() -> None:
 
 def test_nulls_match_nothing() -> None:
     assert as_of([(None, HOURS[5]), ("a", None)]) == [None, None]
+
+
+def moments(unit: str, *numbers: int) -> pl.Series:
+    return pl.Series(numbers, dtype=pl.Datetime(unit))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("base", [10**18, -(10**18)])
+@pytest.mark.parametrize("row_unit", ["ns", "us"])
+@pytest.mark.parametrize("table_unit", ["ns", "us"])
+@pytest.mark.parametrize("direction", ["backward", "forward"])
+def test_nanoseconds_are_not_rounded_into_the_future(base: int, row_unit: str, table_unit: str, direction: str) -> None:
+    numbers = [base + n for n in range(-3000, 3001, 250)]
+    per = {"ns": 1, "us": 1000}
+    rows = pl.DataFrame({"at": moments(row_unit, *(n // per[row_unit] for n in numbers))})
+    frame = pl.DataFrame({"hour": moments(table_unit, *(n // per[table_unit] for n in numbers))}).unique()
+    frame = frame.with_columns(v=pl.col("hour").cast(pl.Int64) * per[table_unit])
+    step = AsOfJoin(table="t", on="at", table_on="hour", direction=direction, allow_future=True)  # type: ignore[arg-type]
+    got = applied([step.bind({"t": Table(frame)})], rows)
+    for time, value in zip(rows["at"].cast(pl.Int64) * per[row_unit], got["v"], strict=True):
+        if direction == "backward":
+            assert value == max((v for v in frame["v"] if v <= time), default=None)
+        else:
+            assert value == min((v for v in frame["v"] if v >= time), default=None)
 
 
 def test_forward_only_when_the_future_is_allowed() -> None:

@@ -217,3 +217,13 @@ def test_run_on_the_gpu_but_for_the_kernel() -> None:
     assert gpu_gaps(Lag(columns=["delay"], by="plane", order="at", known_at="landed"), FLIGHTS) == ([], set())
     rolling = RollingStats(columns=["delay"], by="plane", order="at", window="7d")
     assert gpu_gaps(rolling, FLIGHTS) == ([], {"rolling"})
+
+
+def test_a_day_has_24_hours_also_when_the_clocks_change() -> None:
+    # New York goes from UTC-5 to UTC-4 on 8 March 2020: from noon to noon it is 23 hours.
+    times = pl.Series([datetime(2020, 3, 7, 12), datetime(2020, 3, 8, 12, 30), datetime(2020, 3, 8, 13, 30)])
+    frame = pl.DataFrame({"k": "a", "at": times.dt.replace_time_zone("America/New_York"), "x": [1.0, 2.0, 4.0]})
+    step = RollingStats(columns="x", by="k", order="at", window="1d", statistics="sum", output="sum")
+    got = applied([step], frame)
+    assert got["sum"].to_list() == [0.0, 1.0, 2.0]
+    assert got["at"].equals(frame["at"])
