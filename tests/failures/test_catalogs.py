@@ -221,13 +221,6 @@ DAMAGE = [
     "plan.json",
     "pipeline.json",
 ]
-    "pass-0/00001/record.json",
-    "pass-0/00001/*.arrow",
-    "pass-1/00001/*.arrow",
-    "learned/0/step.json",
-    "plan.json",
-    "pipeline.json",
-]
 
 
 @pytest.mark.slow
