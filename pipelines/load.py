@@ -136,26 +136,35 @@ def _changed(plain: dict[str, Any], changes: Mapping[str, str], where: str) -> d
 
 def _from_python(reference: str) -> Pipeline:
     module_name, _, attribute = reference.partition(":")
-    try:
-        module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
-        found = getattr(module, attribute)
-    except ModuleNotFoundError as problem:
-        raise PipelineError(f"no module {problem.name!r}", where=reference) from None
-    except FileNotFoundError:
-        raise PipelineError("no such file", where=module_name) from None
-    except AttributeError:
+    module = _imported(module_name, reference)
+    found = getattr(module, attribute, None)
+    if found is None:
         names = [n for n, v in vars(module).items() if isinstance(v, Pipeline)]
         raise PipelineError(
             f"{module_name} has no {attribute!r}", hint=f"its pipelines are {', '.join(names) or 'none'}"
-        ) from None
+        )
     if not isinstance(found, Pipeline):
         raise PipelineError(f"expected a Pipeline, got {type(found).__name__}", where=reference)
     return found
 
 
+def _imported(name: str, reference: str) -> Any:
+    if name.endswith(".py") and not Path(name).exists():
+        raise PipelineError("no such file", where=name)
+    try:
+        return _from_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+    except HeadraceError:
+        raise
+    except ModuleNotFoundError as problem:
+        raise PipelineError(f"no module {problem.name!r}", where=reference) from None
+    except Exception as problem:  # whatever the user's own code does
+        reason = " ".join(str(problem).split())
+        raise PipelineError(
+            f"fails when it is imported: {type(problem).__name__}: {reason}", where=name, hint="--debug shows where"
+        ) from problem
+
+
 def _from_file(path: Path) -> Any:
-    if not path.exists():
-        raise FileNotFoundError(path)
     name = f"headrace_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
