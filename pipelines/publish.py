@@ -91,7 +91,7 @@ def make_manifest(
         producer=_producer(producer),
         pipeline=PipelineRef(name=pipeline.name, sha256=state[f"{STATE}/{FILE}"].sha256),
         inputs=tuple(
-            Input(path=f.path, bytes=f.bytes, rows=f.rows, fingerprint=f.fingerprint)
+            Input(path=work.source_path(f.path), bytes=f.bytes, rows=f.rows, fingerprint=f.fingerprint)
             for f in work.plan.files
             if not f.problem
         ),
@@ -108,7 +108,9 @@ def make_manifest(
             filtered=fitted.rows - fitted.bad - published,
             quarantined=fitted.bad,
             reasons=fitted.reasons,
-            bad_files=tuple(BadFile(path=f.path, problem=f.problem) for f in work.plan.files if f.problem),
+            bad_files=tuple(
+                BadFile(path=work.source_path(f.path), problem=f.problem) for f in work.plan.files if f.problem
+            ),
         ),
         row_order=RowOrder(
             kind=pipeline.output.order, seed=pipeline.output.seed if pipeline.output.order == "shuffle" else None

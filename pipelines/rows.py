@@ -46,7 +46,7 @@ def read_checked(work: Work, partition: Partition) -> Checked:
 def located(work: Work, bad: pl.DataFrame, partition: Partition) -> pl.DataFrame:
     """Rows for quarantine: with the file and the row in it that they came from."""
     place = [
-        pl.lit(Path(partition.file).relative_to(work.source_folder).as_posix()).alias(FILE),
+        pl.lit(work.source_path(partition.file)).alias(FILE),
         (pl.col(ROW) - partition.first_row + partition.file_row).alias(FILE_ROW),
     ]
     return bad.with_columns(place).select(FILE, FILE_ROW, REASONS, pl.exclude(FILE, FILE_ROW, REASONS))

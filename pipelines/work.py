@@ -60,6 +60,10 @@ class Work:
         """The folder that holds all files of the source; rows are located by paths relative to it."""
         return Path(os.path.commonpath([Path(file.path).parent for file in self.plan.files]))
 
+    def source_path(self, path: str) -> str:
+        """A file of the source as readers of the dataset are told of it: relative to the source's folder."""
+        return Path(path).relative_to(self.source_folder).as_posix()
+
     def learned(self, index: int) -> Transform:
         """The fitted form of the learner at this place."""
         placed = self.resolved.steps[index]
