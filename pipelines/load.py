@@ -9,17 +9,18 @@ import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
-from headrace.pipelines.model import Allowed, Pipeline
+from headrace.pipelines.model import Allowed, Baseline, Output, Part, Pipeline, Source
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.odcs import load_contract
 
 GALLERY = Path(__file__).parent / "gallery"
 _LOG = logging.getLogger("headrace")
+_PARTS: Final[dict[Any, type[Part]]] = {"source": Source, "output": Output, "baselines": Baseline}
 
 
 def gallery_names() -> tuple[str, ...]:
@@ -98,23 +99,41 @@ def _validated(plain: dict[str, Any], where: str, modules: tuple[str, ...] = ())
     try:
         return Pipeline.model_validate(plain, context=Allowed(modules))
     except ValidationError as problem:
-        lines = [
-            f"\n  {'.'.join(str(p) for p in e['loc'] if not str(p).startswith('function-'))}: {_reason(e)}"
-            for e in problem.errors(include_url=False)
-        ]
-        raise PipelineError(f"{len(lines)} thing(s) wrong:{''.join(lines)}", where=where) from None
+        lines = [f"{'.'.join(_place(e['loc']))}: {_reason(e)}" for e in problem.errors(include_url=False)]
+        many = "".join(f"\n  {line}" for line in lines)
+        raise PipelineError(
+            lines[0] if len(lines) == 1 else f"{len(lines)} fields are wrong:{many}", where=where
+        ) from None
     except HeadraceError as problem:
         problem.where = f"{where}: {problem.where}" if problem.where else where
         raise
 
 
+def _place(location: tuple[Any, ...]) -> list[str]:
+    """Where in the file, without what pydantic adds: the kind of a split, the names of validators."""
+    if location[0] == "split":
+        location = (location[0], *location[2:])
+    return [str(part) for part in location if not str(part).startswith("function-")]
+
+
 def _reason(error: Any) -> str:
-    if error["type"] == "missing":
-        return "is required"
-    if error["type"] == "extra_forbidden":
-        return "there is no such field"
-    given = error["input"] if isinstance(error["input"], str | int | float | bool) else type(error["input"]).__name__
-    return f"{error['msg'].removeprefix('Value error, ')}, got {given!r}"
+    given = error["input"]
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            part = _PARTS.get(error["loc"][0], Pipeline) if len(error["loc"]) > 1 else Pipeline
+            near = difflib.get_close_matches(str(error["loc"][-1]), part.model_fields, n=1)
+            return "there is no such field" + (f"; did you mean {near[0]}?" if near else "")
+        case "union_tag_invalid":
+            return f"by {error['ctx']['tag']!r} is not known; expected one of {error['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            return "needs by: time, by: hash or by: fraction"
+        case "value_error" if not isinstance(given, str | int | float):
+            return str(error["msg"]).removeprefix("Value error, ")
+        case _:
+            shown = repr(given) if isinstance(given, str | int | float) else type(given).__name__
+            return f"{error['msg'].removeprefix('Value error, ')}, got {shown}"
 
 
 def _changed(plain: dict[str, Any], changes: Mapping[str, str], where: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic import (
 
 from headrace.pipelines.splits import FractionSplit, HashSplit, TimeSplit
 from headrace.schemas.contract import Contract
+from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Operator, to_plain
 from headrace.transforms.columns import Columns
 from headrace.transforms.registry import operator_from_plain
@@ -159,6 +160,21 @@ class Pipeline(Part):
         """The modules of the operators that headrace does not ship."""
         found = {type(step).__module__ for step in self.steps}
         return tuple(sorted(m for m in found if not m.startswith("headrace.")))
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _numbered(cls, steps: Any, info: ValidationInfo) -> Any:
+        """Make the operators here, where it is known which step does not fit."""
+        if not isinstance(steps, list | tuple):
+            return steps
+        made = []
+        for number, step in enumerate(steps, 1):
+            try:
+                made.append(_step(step, info))
+            except PipelineError as problem:
+                problem.where = f"step {number} {problem.where}".rstrip()
+                raise
+        return tuple(made)
 
     @field_validator("baselines")
     @classmethod

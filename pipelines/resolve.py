@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import polars as pl
 
@@ -199,7 +200,7 @@ def _output(pipeline: Pipeline, schema: pl.Schema) -> tuple[pl.Schema, tuple[str
         if name not in schema:
             raise PipelineError(
                 f"{what} {name!r} is not among the columns after the last step",
-                hint=f"the columns there are {', '.join(c for c in schema.names() if not c.startswith('__'))}",
+                hint=_near(name, schema),
                 where=what,
             )
     if output.features is None:
@@ -214,7 +215,7 @@ def _output(pipeline: Pipeline, schema: pl.Schema) -> tuple[pl.Schema, tuple[str
         if unknown:
             raise PipelineError(
                 f"feature(s) {', '.join(map(repr, unknown))} not among the columns after the last step",
-                hint=f"the columns there are {', '.join(c for c in schema.names() if not c.startswith('__'))}",
+                hint=_near(unknown[0], schema),
                 where="output.features",
             )
         both = sorted(set(names) & taken)
@@ -227,6 +228,13 @@ def _output(pipeline: Pipeline, schema: pl.Schema) -> tuple[pl.Schema, tuple[str
         raise PipelineError(f"the target must be a number or a boolean, got {label}", where=f"target {pipeline.target}")
     published = (pipeline.target, *names, *output.keep)
     return pl.Schema({c: schema[c] for c in published}), names
+
+
+def _near(name: str, schema: pl.Schema) -> str:
+    """The columns that may have been meant, else all there are."""
+    columns = [c for c in schema.names() if not c.startswith("__")]
+    near = get_close_matches(name, columns, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"the columns there are {', '.join(columns)}"
 
 
 class _Naming:

@@ -62,7 +62,8 @@ class TimeSplit(_Split):
         if len({start.tzinfo is None for start in starts.values()}) > 1:
             raise ValueError("give all starts a time zone, or none")
         if any(a >= b for a, b in pairwise(starts.values())):
-            raise ValueError("the starts of the splits must ascend")
+            given = ", ".join(f"{name} {start.isoformat()}" for name, start in starts.items())
+            raise ValueError(f"the starts of the splits must ascend, got {given}")
         _refuse_names(starts)
         if "train" in starts:
             raise ValueError("train is what lies before the first start; it has no start of its own")

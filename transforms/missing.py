@@ -55,7 +55,7 @@ class FillNull(Learner):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.value is None) == (self.statistic is None):
-            raise ValueError("expected one of `value` and `statistic`")
+            raise ValueError("needs either `value` or `statistic`")
         if isinstance(self.value, float) and not math.isfinite(self.value):
             raise ValueError(f"expected a finite value, got {self.value}")
         return self

@@ -108,7 +108,10 @@ def operator_from_plain(plain: Any, context: Any = None, allowed: Collection[str
     try:
         return kind.model_validate({} if values is None else values, context=context)
     except ValidationError as problem:
-        raise PipelineError(findings(problem), where=str(name)) from None
+        fields = ", ".join(kind.model_fields) or "none"
+        raise PipelineError(
+            findings(problem, kind), hint=f"the fields of {kind.__name__} are {fields}", where=str(name)
+        ) from None
     except PipelineError as problem:
         raise PipelineError(problem.message, hint=problem.hint, where=problem.where or str(name)) from None
 
@@ -126,21 +129,26 @@ def operator_class(name: str, allowed: Collection[str] = ()) -> type[Operator]:
     return found
 
 
-def findings(problem: ValidationError) -> str:
+def findings(problem: ValidationError, kind: type[Operator]) -> str:
     """What pydantic found, a line for each: the field, what was expected and what it got."""
     lines = []
     for error in problem.errors(include_url=False):
-        field = ".".join(str(part) for part in error["loc"]) or "fields"
+        field = ".".join(str(part) for part in error["loc"])
+        place = f"{field}: " if field else ""
         got = error["input"]
         match error["type"]:
             case "missing":
                 lines.append(f"{field}: is missing")
             case "extra_forbidden":
-                lines.append(f"{field}: is no field of {problem.title}")
+                near = get_close_matches(field, kind.model_fields, n=1)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                lines.append(f"{field}: is no field of {kind.__name__}{meant}")
+            case "model_type":
+                lines.append(f"expected its fields by name, got {_shown(got)}")
             case "value_error" | "assertion_error":
-                lines.append(f"{field}: {error['msg'].split(', ', 1)[-1]}")
+                lines.append(f"{place}{error['msg'].split(', ', 1)[-1]}")
             case _:
-                lines.append(f"{field}: {error['msg'].replace('Input should', 'should')}, got {_shown(got)}")
+                lines.append(f"{place}{error['msg'].replace('Input should', 'should')}, got {_shown(got)}")
     return "\n".join(dict.fromkeys(lines))
 
 

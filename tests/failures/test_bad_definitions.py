@@ -54,7 +54,7 @@ def test_wrong_field(shop: Shop, refused: Refusals, field: str, value: Any, says
 def test_several_wrong_fields_are_listed_at_once(shop: Shop, refused: Refusals) -> None:
     shop.plain |= {"task": "clustering", "max_bad_fraction": -1, "colour": "red"}
     del shop.plain["target"]
-    said = refused("4 thing(s) wrong:", code="pipeline", exit_code=2)
+    said = refused("4 fields are wrong:", code="pipeline", exit_code=2)
     assert [line.split(":")[0].strip() for line in said.splitlines()[1:5]] == [
         "target",
         "task",

@@ -84,8 +84,18 @@ def test_values_are_set_on_a_pipeline_with_operators_of_ones_own(folder: Path) -
     ("text", "words"),
     [
         (YAML.replace("target: y", ""), "target: is required"),
-        (YAML + "targets: y\n", "targets: there is no such field"),
-        (YAML.replace("lower: 0", "lowest: 0"), "lowest"),
+        (YAML + "targets: y\n", "targets: there is no such field; did you mean target?"),
+        (YAML + "output: {sed: 7}\n", "output.sed: there is no such field; did you mean seed?"),
+        (
+            YAML.replace("by: time", "by: tme"),
+            "split: by 'tme' is not known; expected one of 'time', 'hash', 'fraction'",
+        ),
+        (YAML.replace("by: time, ", ""), "split: needs by: time, by: hash or by: fraction"),
+        (
+            YAML.replace("{test: 2024-01-02}", "{late: 2024-02-02, test: 2024-01-02}"),
+            "split.starts: the starts of the splits must ascend, got late 2024-02-02T00:00:00, test 2024-01-02T00:00:00",
+        ),
+        (YAML.replace("lower: 0", "lowest: 0"), "lowest: is no field of Clip; did you mean lower?"),
         (YAML.replace("Clip", "Clp"), "unknown operator 'Clp'"),
         (YAML.replace("Clip: {columns: [x], lower: 0}", "'os:system': {}"), "may not be imported"),
         ("- a\n", "expected a mapping of fields, got list"),
@@ -120,6 +130,13 @@ def test_a_reference_to_nothing_is_explained(
         load_pipeline(reference)
     assert words in problem.value.message
     assert hint in problem.value.hint
+
+
+def test_the_step_that_does_not_fit_is_named_by_its_number(folder: Path) -> None:
+    (folder / "small.yaml").write_text(YAML.replace("Derive: {z: x * 2}", "Log1p: {}"))
+    with pytest.raises(PipelineError) as problem:
+        load_pipeline(str(folder / "small.yaml"))
+    assert problem.value.where == f"{folder / 'small.yaml'}: step 2 Log1p"
 
 
 def test_a_path_that_has_no_fields_cannot_be_set_into(folder: Path) -> None:

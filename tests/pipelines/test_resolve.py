@@ -196,6 +196,12 @@ def test_outputs_that_do_not_fit_are_refused(output: dict[str, Any], words: str)
         resolved([], output=output)
 
 
+def test_a_column_that_is_not_there_is_answered_with_those_like_it() -> None:
+    with pytest.raises(PipelineError) as problem:
+        resolved([{"Derive": {"returned": "y"}}], target="returnd")
+    assert problem.value.hint == "did you mean returned?"
+
+
 def test_a_selector_matches_neither_target_nor_key_nor_split() -> None:
     found = resolved([standardize("x"), {"Clip": {"columns": "numeric", "lower": 0}}], key="id")
     assert found.steps[-1].step.reads == ("x",)

@@ -72,12 +72,12 @@ def test_fields_that_do_not_fit_make_a_line_each() -> None:
         "columns: is missing",
         "n: should be a valid integer, unable to parse string as an integer, got 'many'",
         "nulls: should be 'keep' or 'own', got 'drop'",
-        "colums: is no field of QuantileBucketize",
+        "colums: is no field of QuantileBucketize; did you mean columns?",
     ]
 
 
 def test_a_check_of_our_own_is_said_in_its_own_words() -> None:
-    assert refused({"Clip": {"columns": "a", "lower": 2, "upper": 1}}).message == "fields: lower 2 is above upper 1"
+    assert refused({"Clip": {"columns": "a", "lower": 2, "upper": 1}}).message == "lower 2 is above upper 1"
     assert refused({"DateParts": {"columns": "a", "parts": ["hours"]}}).message.startswith("parts.0: should be 'year'")
 
 
@@ -93,7 +93,13 @@ def test_what_is_no_step_is_refused(plain: Any) -> None:
 
 
 def test_fields_that_are_no_mapping_are_refused() -> None:
-    assert refused({"Clip": [1]}).message.startswith("fields: should be a valid dictionary")
+    assert refused({"Clip": [1]}).message == "expected its fields by name, got [1]"
+
+
+def test_what_does_not_fit_is_answered_with_the_fields_there_are() -> None:
+    error = refused({"Clip": {"columns": "a", "minimum": 0}})
+    assert error.message == "minimum: is no field of Clip"
+    assert error.hint == "the fields of Clip are columns, lower, upper"
 
 
 def test_an_operator_of_ones_own_comes_from_an_allowed_module(own_module: str) -> None:
