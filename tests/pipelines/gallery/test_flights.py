@@ -258,3 +258,15 @@ def test_every_query_runs_on_the_gpu_but_for_the_named_kernels(sample: Path) -> 
     assert [(f.part, f.lacking) for f in findings if f.lacking] == []
     assert {kernel for f in findings for kernel in f.kernels} <= set(translation.KERNELS)
     assert {f.part for f in findings if f.number == 0} == {"contract", "split"}
+
+
+def test_all_flights_give_equal_sums_alone_and_on_a_cluster(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("all")
+    everything = variant(write_sample(folder / "s").folder)
+    alone, _ = published(everything, folder / "c")
+    assert alone.quality.rows_in == 336_776 + 40
+    monkeypatch.setattr("headrace.pipelines.plan.BUCKET_ROWS", 40_000)
+    spread, _ = published(everything, folder / "c", cluster="local:2", partition_bytes=3_000_000)
+    assert sums(spread) == sums(alone)
