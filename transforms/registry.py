@@ -108,9 +108,9 @@ def operator_from_plain(plain: Any, context: Any = None, allowed: Collection[str
     try:
         return kind.model_validate({} if values is None else values, context=context)
     except ValidationError as problem:
-        fields = ", ".join(kind.model_fields) or "none"
+        known = ", ".join(kind.model_fields) or "none"
         raise PipelineError(
-            findings(problem, kind), hint=f"the fields of {kind.__name__} are {fields}", where=str(name)
+            findings(problem, kind), hint=f"the fields of {kind.__name__} are {known}", where=str(name)
         ) from None
     except PipelineError as problem:
         raise PipelineError(problem.message, hint=problem.hint, where=problem.where or str(name)) from None
