@@ -243,8 +243,7 @@ class Categorified(Transform):
         found = engine.lookup(frame, source, table, _INDEX, first=self.first_id)
         missing: pl.Expr = pl.lit(OOV_ID, pl.Int32)
         if self.oov_buckets > 1:
-            hashed = dtype if dtype == pl.String else frame.collect_schema()[column]
-            found = engine.hash64(found, column, hashed, _HASH)
+            found = engine.hash64(found, column, frame.collect_schema()[column], _HASH)
             missing = (pl.col(_HASH) % self.oov_buckets).cast(pl.Int32) + OOV_ID
         ids = (
             pl.when(pl.col(column).is_null())

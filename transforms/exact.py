@@ -109,22 +109,22 @@ def square_stages(column: str, dtype: pl.DataType) -> list[list[pl.Expr]]:
     Exact: x = a + b, and a^2, 2ab and b^2 each fit a Float64. In stages, because each reads the one before several
     times. Source: Dekker (1971), "A floating-point technique for extending the available precision".
     """
-    value, high = pl.col(f"{column}:x"), pl.col(f"{column}:high")
-    begin = [finite(pl.col(column), dtype).cast(pl.Float64).alias(f"{column}:x")]
+    value, high = pl.col(_term(column, "x")), pl.col(_term(column, "high"))
+    begin = [finite(pl.col(column), dtype).cast(pl.Float64).alias(_term(column, "x"))]
     if dtype in _HALVES:
-        return [begin, [], [(value * value).alias(f"{column}:{_TERMS[0]}")]]
+        return [begin, [], [(value * value).alias(_term(column, _TERMS[0]))]]
     low = value - high
     terms = (high * high, high * low * 2.0, low * low)
     return [
         begin,
-        [(value * _SPLIT - (value * _SPLIT - value)).alias(f"{column}:high")],
-        [term.alias(f"{column}:{name}") for name, term in zip(_TERMS, terms, strict=True)],
+        [(value * _SPLIT - (value * _SPLIT - value)).alias(_term(column, "high"))],
+        [term.alias(_term(column, name)) for name, term in zip(_TERMS, terms, strict=True)],
     ]
 
 
 def square_digits(column: str, dtype: pl.DataType) -> list[pl.Expr]:
     """Per row the digits of a value's square, from the terms that `square_stages` added."""
-    terms = [SQUARE.digits(pl.col(f"{column}:{n}")) for n in (_TERMS[:1] if dtype in _HALVES else _TERMS)]
+    terms = [SQUARE.digits(pl.col(_term(column, n))) for n in (_TERMS[:1] if dtype in _HALVES else _TERMS)]
     return [functools.reduce(operator.add, digits) for digits in zip(*terms, strict=True)]
 
 
@@ -143,6 +143,11 @@ def deviations(counts: Integers, sums: list[int], squares: list[int], lowest: in
         spread = max(count * square - total * total * scale, 0)  # the cut of the sums may leave it just below 0
         found.append((spread / (count * (count - 1) << -SQUARE.lowest)) ** 0.5)
     return found
+
+
+def _term(column: str, name: str) -> str:
+    """A name that no column of the user's has."""
+    return f"__{column}:{name}"
 
 
 def _normalised(digits: Sequence[Integers]) -> list[Integers]:

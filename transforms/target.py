@@ -38,7 +38,7 @@ class TargetEncode(Learner):
     columns
         Strings, integers, booleans or dates; one output per column, or one for all with `combo`.
     target
-        A number or a boolean. Rows where it is null (or NaN or infinite) count for nothing.
+        A number or a boolean. Rows where it is null, NaN, infinite or a float of 2^63 or more count for nothing.
     fold_by
         `key`: a training row's fold is the XXH64 of its `fold_on` columns modulo `folds`, and it is encoded from the
         other folds. `time`: it is encoded from the training rows of strictly earlier periods of `every`.

@@ -188,3 +188,11 @@ def test_columns_that_do_not_fit() -> None:
 )
 def test_runs_on_the_gpu_but_for_the_kernels(fields: dict[str, Any], kernels: set[str]) -> None:
     assert gpu_gaps(Categorify(**fields), FRAME) == ([], kernels)
+
+
+@pytest.mark.parametrize("values", [[3, None], [True, None], [date(2020, 1, 1), None], ["x", None]])
+def test_an_empty_vocabulary_hashes_values_of_every_type(values: list[Any]) -> None:
+    step = Categorify(columns="x", vocabulary=(), oov_buckets=4)
+    ids = transformed(step, pl.DataFrame({"x": values}))["x"].to_list()
+    assert ids[0] in range(2, 6)
+    assert ids[1] == 1

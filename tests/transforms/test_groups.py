@@ -169,3 +169,21 @@ def test_columns_that_do_not_fit() -> None:
 def test_runs_on_the_gpu() -> None:
     frame = FRAME.with_columns(n=pl.lit(1))
     assert gpu_gaps(GroupStats(by=["g"], of=["x", "n"], statistics=ALL), frame) == ([], set())
+
+
+def test_columns_called_like_parts_of_the_statistics_are_told_apart() -> None:
+    names = ["x", "x:sum", "x:x", "x:high", "x:square0"]
+    frame = pl.DataFrame({"g": ["a", "a", "b"], **{n: [1.0 * i, 2.0 * i, 7.0] for i, n in enumerate(names, 1)}})
+    got = transformed(GroupStats(by="g", of=names, statistics=["sum", "std"], output="{column} {statistic}"), frame)
+    for i, name in enumerate(names, 1):
+        assert got[f"{name} sum"].to_list() == [3.0 * i, 3.0 * i, 7.0]
+        assert got[f"{name} std"].to_list() == [
+            pytest.approx(math.sqrt(0.5) * i),
+            pytest.approx(math.sqrt(0.5) * i),
+            None,
+        ]
+
+
+def test_a_result_over_what_it_groups_by_is_refused() -> None:
+    with pytest.raises(PipelineError, match="over column 'g', which it groups by"):
+        GroupStats(by="g", of="x", output="g").resolve(FRAME.schema)

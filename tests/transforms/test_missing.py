@@ -18,6 +18,7 @@ from headrace.transforms.base import UNIT
 from headrace.transforms.missing import DropNull, FillNull
 
 ENGINE = CpuEngine()
+NEW_YORK = pl.Datetime("us", "America/New_York")
 
 
 def fill(frame: pl.DataFrame, **fields: Any) -> pl.DataFrame:
@@ -76,16 +77,25 @@ def test_a_constant_needs_no_pass() -> None:
     assert learned.apply(pl.LazyFrame({"a": [None, 2]}), ENGINE).collect()["a"].to_list() == [0, 2]
 
 
+@pytest.mark.parametrize("text", ["2020-07-01T04:00:00Z", "2020-07-01T06:00:00+02:00", "2020-07-01T00:00:00"])
+def test_a_time_of_any_zone_fills_a_zoned_column(text: str) -> None:
+    got = fill(pl.DataFrame({"t": [None]}, schema={"t": NEW_YORK}), columns="t", value=text)
+    assert got.schema["t"] == NEW_YORK
+    assert got["t"].dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_list() == [datetime(2020, 7, 1, 4)]
+
+
 @pytest.mark.parametrize(
     ("dtype", "value", "words"),
     [
-        (pl.Int8, 300, "outside the range of Int8, which is -128 to 127"),
-        (pl.Int64, 0.5, "0.5 is no value of Int64"),
-        (pl.Int64, True, "True is no value of Int64"),
-        (pl.String, 0, "0 is no value of String"),
-        (pl.Boolean, 1, "1 is no value of Boolean"),
-        (pl.Date, "yesterday", "Invalid isoformat"),
-        (pl.List(pl.Int64), 0, "0 is no value of List"),
+        (pl.Int8, 300, "got 300, expected a whole number from -128 to 127 (Int8)"),
+        (pl.Int64, 0.5, "got 0.5, expected a whole number from -9223372036854775808 to 9223372036854775807 (Int64)"),
+        (pl.Int64, True, "got True, expected a whole number from"),
+        (pl.String, 0, "got 0, expected a value of String"),
+        (pl.Boolean, 1, "got 1, expected a value of Boolean"),
+        (pl.Date, "yesterday", "got 'yesterday', expected ISO 8601 text"),
+        (pl.List(pl.Int64), 0, "got 0, expected nothing: List[Int64]"),
+        (pl.Float32, 1e39, "got 1e+39, expected a value of Float32"),
+        (NEW_YORK, "2020-03-08T02:30:00", "expected ISO 8601 text of a time that there is in America/New_York"),
     ],
 )
 def test_a_value_that_the_column_cannot_hold_is_refused(dtype: Any, value: Any, words: str) -> None:
