@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,11 +105,9 @@ def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:
             files = find_files(Path(pipeline.source.root) / path)
             schema = read_footer(files[0]).schema
             _refuse_large(files, where)
-            frame = pl.concat([_read(file) for file in files]) if rows else pl.DataFrame(schema=schema)
+            frame = read_files(files) if rows else pl.DataFrame(schema=schema)
         except DataError as problem:
             raise DataError(problem.message, hint=problem.hint, where=f"{where}: {problem.where}") from None
-        except pl.exceptions.PolarsError as problem:
-            raise DataError(f"its files do not fit together: {_first_line(problem)}", where=where) from problem
         tables[name] = Table(frame)
     return tables
 
@@ -124,13 +123,29 @@ def _refuse_large(files: tuple[Path, ...], where: str) -> None:
         )
 
 
-def _read(file: Path) -> pl.DataFrame:
-    read_footer(file)
-    try:
-        return pl.read_parquet(file)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
-        raise DataError(f"cannot be read: {reading_problem(problem)}", where=str(file)) from problem
+def read_files(files: Sequence[Path]) -> pl.DataFrame:
+    """Parquet files of the same columns, whole, one below the other.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read, or has other columns than the first.
+    """
+    frames: list[pl.DataFrame] = []
+    for file in files:
+        read_footer(file)
+        try:
+            frames.append(pl.read_parquet(file, glob=False))
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
+            raise DataError(f"cannot be read: {reading_problem(problem)}", where=str(file)) from problem
+        if frames[-1].schema != frames[0].schema:
+            raise DataError(
+                f"its columns are not those of {files[0].name}: "
+                f"got {_columns(frames[-1].schema)}, expected {_columns(frames[0].schema)}",
+                where=str(file),
+            )
+    return pl.concat(frames)
 
 
-def _first_line(problem: BaseException) -> str:
-    return str(problem).strip().splitlines()[0]
+def _columns(schema: pl.Schema) -> str:
+    return ", ".join(f"{name} {dtype}" for name, dtype in schema.items())

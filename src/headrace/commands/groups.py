@@ -75,7 +75,7 @@ class Root(LazyGroup):
             ended = super().main(words, prog_name=prog_name, **extra)
             sys.stdout.flush()
             return ended if isinstance(ended, int) else 0
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
+        except BaseException as error:  # a panic of Polars is no Exception
             # click makes a SystemExit of a broken pipe, whichever pipe it was.
             broken = isinstance(error, BrokenPipeError | SystemExit)
             if not (broken and _reader_is_gone()):

@@ -56,13 +56,7 @@ def transform(dataset: str, input_: str, output: Path, history: str, force: bool
 
 
 def _read(files: str) -> pl.DataFrame:
-    import polars as pl
+    from headrace.pipelines.sources import read_files
+    from headrace.schemas.footers import find_files
 
-    from headrace.schemas.footers import find_files, read_footer
-
-    paths = find_files(files)
-    if not paths:
-        raise DataError("there is no file to read", where=files)
-    for path in paths:
-        read_footer(path)
-    return pl.concat([pl.read_parquet(path) for path in paths])
+    return read_files(find_files(files))
