@@ -70,6 +70,13 @@ class RunRecord(_Frozen):
     pid: int = 0
     build: str = ""
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds from start to end; of a run without an end, those of the stages it finished."""
+        if self.finished_at is None:
+            return sum(self.seconds.values())
+        return (self.finished_at - self.started_at).total_seconds()
+
 
 def runs_folder(catalog: str | Path) -> Path:
     """Where the records of a catalog's runs lie."""
@@ -110,14 +117,17 @@ def list_runs(catalog: str | Path) -> list[RunRecord]:
 
 
 def read_run(catalog: str | Path, run_id: str) -> RunRecord:
-    """One run by its id, or by a beginning of it that only one run has.
+    """One run by its id, by a beginning of it that only one run has, or the newest as `latest`.
 
     Raises
     ------
     UsageError
         No such run, or more than one.
     """
-    found = [r for r in list_runs(catalog) if r.run_id.startswith(run_id)]
+    runs = list_runs(catalog)
+    if run_id == "latest" and runs:
+        return runs[0]
+    found = [r for r in runs if r.run_id.startswith(run_id)]
     if len(found) == 1 or any(r.run_id == run_id for r in found):
         return next((r for r in found if r.run_id == run_id), found[0])
     problem = f"{len(found)} runs begin with" if found else "no run begins with"

@@ -65,6 +65,14 @@ def test_unknown_command_is_usage_and_names_the_near_one() -> None:
     )
 
 
+@pytest.mark.parametrize("words", [[], ["datasets"]])
+def test_a_group_alone_shows_its_help(words: list[str]) -> None:
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == CliRunner().invoke(cli, [*words, "--help"]).stdout
+
+
 def test_wrong_option_is_one_document_with_json() -> None:
     result = CliRunner().invoke(cli, ["datasets", "list", "--json", "--catalogue", "x"])
     assert result.exit_code == 2
@@ -118,7 +126,7 @@ def test_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, KeyboardInterrupt())
     result = CliRunner().invoke(cli, ["run"])
     assert result.exit_code == 130
-    assert "error[interrupted]: interrupted\nhint: `headrace runs list` says how far it came" in result.stderr
+    assert "error[interrupted]: interrupted\nhint: the same command goes on with what is ready\n" in result.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -145,6 +145,8 @@ def test_runs_list_and_show(published: str, invoke: Invoke, document: Document) 
     assert [record["status"] for record in listed] == ["done"]
     shown = invoke("runs", "show", listed[0]["run_id"], "--catalog", published)
     assert shown.stdout.startswith("shop@1  ")
+    assert [line.split()[0] for line in shown.stdout.splitlines()[-8:]] == ["stage", *listed[0]["seconds"]]
+    assert invoke("runs", "show", "latest", "--catalog", published).stdout == shown.stdout
     assert invoke("runs", "show", "nothing", "--catalog", published).exit_code == 2
 
 

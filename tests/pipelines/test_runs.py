@@ -41,10 +41,17 @@ def test_a_run_is_found_by_a_beginning_of_its_id(tmp_path: Path) -> None:
         save_run(tmp_path, record(run_id))
     assert read_run(tmp_path, "abd").run_id == "abd"
     assert read_run(tmp_path, "ab").run_id == "ab"
+    assert read_run(tmp_path, "latest") == list_runs(tmp_path)[0]
     with pytest.raises(UsageError, match="3 runs begin with 'a'"):
         read_run(tmp_path, "a")
     with pytest.raises(UsageError, match="no run begins with 'z'"):
         read_run(tmp_path, "z")
+
+
+def test_a_run_takes_from_its_start_to_its_end_and_one_without_an_end_what_its_stages_took() -> None:
+    begun = record("a", seconds={"prepare": 0.5, "fit": 1.5})
+    assert begun.elapsed == 2.0
+    assert begun.model_copy(update={"finished_at": datetime(2024, 1, 1, 12, 1, tzinfo=UTC)}).elapsed == 60.0
 
 
 def test_runs_that_were_killed_are_closed_and_their_builds_removed(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def describe(error: BaseException, command: str = "") -> Failure:
         )
     if isinstance(error, KeyboardInterrupt | click.Abort):
         ended = type(error).__name__ == "Terminated"
-        hint = "`headrace runs list` says how far it came; the next run goes on from there" if command == "run" else ""
+        hint = "the same command goes on with what is ready" if command == "run" else ""
         words, exit_code = ("terminated", TERMINATED) if ended else ("interrupted", INTERRUPTED)
         return Failure("interrupted", words, hint, "", exit_code)
     if isinstance(error, SystemExit):
@@ -69,6 +69,9 @@ def describe(error: BaseException, command: str = "") -> Failure:
 
 def report(error: BaseException, words: Sequence[str], command: str) -> int:
     """Say on stderr what went wrong, and on stdout as a document if --json was given. Returns the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return 2
     failed = describe(error, command)
     if "--debug" in words and not isinstance(error, click.ClickException | click.Abort):
         import traceback

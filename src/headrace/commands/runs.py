@@ -39,12 +39,15 @@ def list_(limit: int, catalog: str) -> None:
 @json_option
 @common_options
 def show(run_id: str, catalog: str) -> None:
-    """One run: where its rows went, how long each stage took, and its error if it has one."""
-    from headrace.commands.summary import facts
+    """One run: where its rows went, how long each stage took, and its error if it has one.
+
+    RUN is an id, or its beginning, as `headrace runs list` shows it; or latest.
+    """
+    from headrace.commands.summary import facts, stages
     from headrace.pipelines.runs import read_run
 
     record = read_run(catalog, run_id)
-    terminal().show(record, lambda: facts(record))
+    terminal().show(record, lambda: "\n".join([facts(record), "", stages(record)]))
 
 
 def _listed(found: list[RunRecord]) -> str:
@@ -55,7 +58,7 @@ def _listed(found: list[RunRecord]) -> str:
             r.pipeline,
             r.status,
             moment(str(r.started_at)),
-            seconds_in_words(sum(r.seconds.values())),
+            seconds_in_words(r.elapsed),
             r.engine,
             r.rows_published,
             r.version,

@@ -21,11 +21,12 @@ def summary(record: RunRecord, catalog: str) -> str:
 def facts(record: RunRecord) -> str:
     """A run, whether it published or not."""
     published = record.version is not None
-    took = seconds_in_words(sum(record.seconds.values()))
+    took = seconds_in_words(record.elapsed)
     title = f"{record.dataset}@{record.version}" if published else f"{record.pipeline}: {record.status}"
     parts = [f"{styled(title, bold=True)}  {took} on {record.engine}, {record.cluster}  (run {record.run_id})"]
     if record.error is not None:
-        parts.append(f"error[{record.error.code}]: {record.error.message}")
+        place = f"{record.error.where}: " if record.error.where else ""
+        parts.append(f"error[{record.error.code}]: {place}{record.error.message}")
         if record.error.hint:
             parts.append(f"hint: {record.error.hint}")
     flow: list[list[object]] = [["rows in", record.rows_in], ["filtered", record.rows_filtered]]
@@ -39,10 +40,15 @@ def facts(record: RunRecord) -> str:
         parts += ["", table([[name, rows] for name, rows in record.splits.items()], ["split", "rows"])]
     if record.baselines:
         parts += ["", baseline_table(record.baselines)]
-    if not published:
-        stages = [[name, seconds_in_words(seconds)] for name, seconds in record.seconds.items()]
-        return "\n".join([*parts, "", f"started {moment(str(record.started_at))}", table(stages, ["stage", "took"])])
-    return "\n".join([*parts, "", f"report  {_short(record.report)}"])
+    if record.report:
+        parts += ["", f"report  {_short(record.report)}"]
+    return "\n".join(parts)
+
+
+def stages(record: RunRecord) -> str:
+    """When a run began, and how long each stage that it finished took."""
+    took = [[name, seconds_in_words(seconds)] for name, seconds in record.seconds.items()]
+    return f"started {moment(str(record.started_at))}\n" + table(took, ["stage", "took"])
 
 
 def _opening(record: RunRecord, catalog: str) -> list[str]:
