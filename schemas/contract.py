@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import product
 from typing import Annotated, Any, Final, Literal
 
 import polars as pl
@@ -108,8 +109,7 @@ class Column(Frozen):
             raise ContractError(f"{self.dtype} is no type of a contract", where=self.name, hint=f"types: {ACCEPTED}")
         if self.allowed is not None and not self.allowed:
             raise ContractError("allowed values: the list is empty, so every row is bad", where=self.name)
-        for field in _BOUNDS:
-            self.bound(field)
+        self._check_bounds()
         self.allowed_values()
         if self.dtype != pl.String:
             for field in ("pattern", "min_length", "max_length"):
@@ -118,6 +118,21 @@ class Column(Frozen):
         if self.allow_non_finite and not self.dtype.is_float():
             raise ContractError(f"allow_non_finite is for floats, not {dtype_name(self.dtype)}", where=self.name)
         return self
+
+    def _check_bounds(self) -> None:
+        given = {field: value for field in _BOUNDS if (value := self.bound(field)) is not None}
+        for low, high in product(_BOUNDS[::2], _BOUNDS[1::2]):
+            if low not in given or high not in given:
+                continue
+            meet_outside = given[low] == given[high] and "exclusive" in low + high
+            if given[low] > given[high] or meet_outside:
+                both = f"{low} {getattr(self, low)} and {high} {getattr(self, high)}"
+                raise ContractError(f"{both} leave no value, so every row is bad", where=self.name)
+        if self.min_length is not None and self.max_length is not None and self.min_length > self.max_length:
+            raise ContractError(
+                f"min_length {self.min_length} is above max_length {self.max_length}, so every row is bad",
+                where=self.name,
+            )
 
     def bound(self, field: str) -> Any:
         """Give the bound in this field (``minimum``, ``exclusive_maximum``, ...) as a value of the column's dtype.

@@ -1,9 +1,11 @@
-"""A Polars expression as the tree that it is in JSON, to be looked through before anyone builds or runs it."""
+"""What can be said of a Polars expression before it is run: what its JSON holds, and whether it keeps to one row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Final
+
+import polars as pl
 
 _BYTES: Final = 8
 """Polars writes the four seeds of a hash as numbers; no byte string that could be a program is so short."""
@@ -34,3 +36,13 @@ def holds_bytes(tree: Any) -> bool:
         numbers = sum(isinstance(inner, int) for inner in tree)
         return numbers > _BYTES or any(holds_bytes(inner) for inner in tree)
     return False
+
+
+def by_row(expr: pl.Expr, schema: pl.Schema) -> bool:
+    """Whether each result depends on the columns of its own row alone, and so not on how rows were cut into parts.
+
+    Polars moves a slice below an expression exactly where that is so. Raises Polars' errors where the expression does
+    not fit the schema.
+    """
+    plan = pl.LazyFrame(schema=schema).with_columns(expr.alias("__result")).slice(1, 1).explain()
+    return plan.lstrip().startswith("WITH_COLUMNS")

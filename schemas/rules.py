@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +11,7 @@ import polars as pl
 from headrace.schemas.contract import Column, Contract, SqlRule
 from headrace.schemas.dtypes import dtype_name
 from headrace.schemas.errors import ContractError, DataError
-from headrace.schemas.nodes import node_names
+from headrace.schemas.nodes import by_row
 
 OK: Final = "__ok"
 """Boolean, never null: whether a row passes every rule."""
@@ -188,12 +187,6 @@ def _pattern(column: Column, values: pl.Expr) -> pl.Expr:
     return values.str.contains(column.pattern)
 
 
-# What makes an expression look beyond its own row, as Polars writes it in JSON.
-_NOT_BY_ROW: Final = frozenset(
-    {"Agg", "Over", "Window", "Rolling", "Len", "Sort", "SortBy", "Gather", "Filter", "Explode", "Slice", "SubPlan"}
-)
-
-
 def _sql(rule: SqlRule, contract: Contract) -> pl.Expr:
     where = f"{contract.name}, rule {rule.name}"
     try:
@@ -205,8 +198,7 @@ def _sql(rule: SqlRule, contract: Contract) -> pl.Expr:
                 where=where,
                 hint=f"columns: {', '.join(contract.names)}; text stands in single quotes",
             )
-        nodes = node_names(json.loads(check.meta.serialize(format="json")))
-        if not check.meta.root_names() or not _NOT_BY_ROW.isdisjoint(nodes):
+        if not check.meta.root_names() or not by_row(check, pl.Schema(contract.dtypes)):
             raise ContractError(
                 f"{rule.sql!r} does not speak of one row's columns",
                 where=where,

@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from headrace.schemas.errors import PipelineError
-from headrace.schemas.nodes import holds_bytes, node_names
+from headrace.schemas.nodes import by_row, holds_bytes, node_names
 
 _RESULT: Final = "__result"
 
@@ -55,7 +55,7 @@ class Expression:
         rows = pl.LazyFrame(schema=schema)
         try:
             found = rows.select(self.expr.alias(_RESULT)).collect().schema[_RESULT]
-            plan = rows.with_columns(self.expr.alias(_RESULT)).slice(1, 1).explain()
+            own = by_row(self.expr, schema)
         except pl.exceptions.PolarsError as problem:
             raise PipelineError(f"{self} does not fit the rows here: {_first_line(problem)}") from None
         if isinstance(found, pl.Categorical | pl.Enum):
@@ -63,8 +63,7 @@ class Expression:
                 f"{self} gives {type(found).__name__}, which is not the same on every engine",
                 hint="end it with .cast(pl.String), or use Categorify or Bucketize for ids",
             )
-        # Polars moves a slice below an expression exactly where each result depends on its own row alone.
-        if not plan.lstrip().startswith("WITH_COLUMNS"):
+        if not own:
             raise PipelineError(
                 f"{self} looks at other rows than its own",
                 hint="use GroupStats, Lag or RollingStats, or an operator of your own",

@@ -99,6 +99,18 @@ def test_bounds_are_values_of_the_dtype() -> None:
             "allowed: got 1, expected nothing: List[Int64] has no values that a contract can write",
         ),
         ({"dtype": "Int64", "pattern": "a"}, "pattern is for String columns, not Int64"),
+        (
+            {"dtype": "Int64", "minimum": 5, "maximum": 1},
+            "minimum 5 and maximum 1 leave no value, so every row is bad",
+        ),
+        (
+            {"dtype": "Date", "exclusive_minimum": "2020-01-01", "maximum": "2020-01-01"},
+            "exclusive_minimum 2020-01-01 and maximum 2020-01-01 leave no value, so every row is bad",
+        ),
+        (
+            {"dtype": "String", "min_length": 3, "max_length": 2},
+            "min_length 3 is above max_length 2, so every row is bad",
+        ),
         ({"dtype": "Int64", "allow_non_finite": True}, "allow_non_finite is for floats, not Int64"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from headrace.schemas.nodes import holds_bytes, node_names
+from headrace.schemas.nodes import by_row, holds_bytes, node_names
 
 
 def tree(expr: pl.Expr) -> Any:
@@ -38,3 +38,18 @@ def test_a_node_without_fields_is_found() -> None:
 )
 def test_bytes_outside_constants_are_found(expr: pl.Expr, expected: bool) -> None:
     assert holds_bytes(tree(expr)) is expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("a > b", True),
+        ("COALESCE(a, b) IN (1, 2)", True),
+        ("a > AVG(a)", False),
+        ("CORR(a, b) > 0", False),
+        ("a > QUANTILE_CONT(a, 0.5)", False),
+        ("a > LAG(a) OVER (ORDER BY b)", False),
+    ],
+)
+def test_what_depends_on_other_rows_is_known_from_the_plan(sql: str, expected: bool) -> None:
+    assert by_row(pl.sql_expr(sql), pl.Schema({"a": pl.Int64, "b": pl.Int64})) is expected

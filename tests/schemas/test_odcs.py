@@ -214,6 +214,7 @@ def test_types(text: str, dtype: pl.DataType) -> None:
     [
         ("a: [1, 2", "not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: 1\na: 2", "not YAML: the key 'a' stands twice"),
+        ("? [a]\n: 1", "not YAML: a key is no text"),
         ("- 1", "got list, expected a mapping with apiVersion, kind, id"),
         ("", "got NoneType, expected a mapping with apiVersion, kind, id"),
         ("kind: Pipeline", "kind, apiVersion: got 'Pipeline', None, expected 'DataContract', 'v3.1.0'"),

@@ -200,6 +200,8 @@ def test_sql_over_one_row(sql: str) -> None:
         ("a > count(*)", "does not speak of one row's columns"),
         ("row_number() OVER (ORDER BY a) > 1", "does not speak of one row's columns"),
         ("lag(a) OVER (ORDER BY t) < a", "does not speak of one row's columns"),
+        ("corr(a, a) > 0.5", "does not speak of one row's columns"),
+        ("a > quantile_cont(a, 0.9)", "does not speak of one row's columns"),
         ("1 = 1", "does not speak of one row's columns"),
     ],
 )
