@@ -14,8 +14,9 @@ from headrace.flows.logs import LoggedStages, errors_in_one_line, sent_to_prefec
 from headrace.flows.request import BuildRequest, idempotency_key, moment
 from headrace.flows.server import require_api
 from headrace.flows.tasks import StageTasks, show_summary
-from headrace.pipelines.build import RunOptions, build
+from headrace.pipelines.build import build
 from headrace.pipelines.load import load_pipeline
+from headrace.pipelines.options import RunOptions
 from headrace.pipelines.runs import RunRecord
 from headrace.schemas.errors import UsageError
 

@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from headrace.pipelines.build import RunOptions
 from headrace.pipelines.load import gallery_names
+from headrace.pipelines.options import RunOptions
 
 _DEFAULTS: Final = RunOptions()
 

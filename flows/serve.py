@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from headrace.flows.request import BuildRequest
 from headrace.flows.schedule import make_schedule
-from headrace.pipelines.build import RunOptions
 from headrace.pipelines.load import load_pipeline
+from headrace.pipelines.options import RunOptions
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment

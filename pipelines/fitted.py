@@ -192,7 +192,9 @@ class FittedPipeline(BaseModel):
             raise DataError(f"column(s) {', '.join(map(repr, absent))} must be there and not null in every row")
         for name, got in frame.schema.items():
             if not _fits(got, self.source[name]):
-                raise DataError(f"column {name!r} is {got}, expected {self.source[name]}", hint="cast it first")
+                expected = self.source[name]
+                words = f"column {name!r} is {dtype_name(got)}, expected {dtype_name(expected)}"
+                raise DataError(words, hint=_mending(name, got, expected))
         try:
             return frame.select(
                 pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype).alias(name)
@@ -225,6 +227,13 @@ def _refuse_others(steps: Sequence[Any], allow: Collection[str]) -> None:
             f"has steps of {', '.join(modules)}, which may not be imported",
             hint=f"if you trust them: FittedPipeline.load(folder, allow={modules})",
         )
+
+
+def _mending(name: str, got: pl.DataType, expected: pl.DataType) -> str:
+    if isinstance(got, pl.Datetime) and isinstance(expected, pl.Datetime) and expected.time_zone is not None:
+        how = "replace" if got.time_zone is None else "convert"
+        return f"pl.col({name!r}).dt.{how}_time_zone({expected.time_zone!r})"
+    return "cast it first"
 
 
 def _fits(got: pl.DataType, expected: pl.DataType) -> bool:

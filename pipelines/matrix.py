@@ -121,7 +121,7 @@ def read_rows(
     }
     if count := wanted.size - int(np.isfinite(target).sum()):
         bad[label] = count
-    _refuse(bad, "values that are NaN, infinite or too large for float32", "mend them with Clip or FillNull", split)
+    _refuse(bad, "values that are NaN, infinite or too large for float32", _MEND, split)
     return Rows(tuple(features), matrix, target, available)
 
 
@@ -160,7 +160,7 @@ def _refuse(counts: dict[str, int], what: str, hint: str, split: str) -> None:
     if counts:
         named = _listed([f"{name} ({count:,})" for name, count in counts.items()])
         raise DataError(
-            f"{sum(counts.values()):,} {what} in {len(counts)} columns that a baseline reads: {named}",
+            f"{sum(counts.values()):,} {what} in {len(counts)} {"column" if len(counts) == 1 else "columns"} that a baseline reads: {named}",
             hint=hint,
             where=f"split {split!r}",
         )

@@ -28,12 +28,13 @@ from headrace.catalog.manifest import (
     fingerprint,
 )
 from headrace.catalog.manifest import Split as SplitEntry
-from headrace.pipelines.apply import LABELS, ApplyRecord, Written
+from headrace.pipelines.apply import LABELS, ApplyRecord
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.fitted import FILE, FittedPipeline
 from headrace.pipelines.resolve import all_ids
 from headrace.pipelines.rows import QUARANTINE
 from headrace.pipelines.work import Work
+from headrace.pipelines.write import Written
 from headrace.schemas.names import ROW, SPLIT
 from headrace.schemas.odcs import dump_contract
 from headrace.schemas.rules import FILE_ROW

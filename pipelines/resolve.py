@@ -43,6 +43,12 @@ class Placed:
         return isinstance(self.step, Learner)
 
     @property
+    def learner(self) -> Learner:
+        """The step of a place that learns."""
+        assert isinstance(self.step, Learner)
+        return self.step
+
+    @property
     def collects(self) -> bool:
         return isinstance(self.step, Window)
 

@@ -68,8 +68,8 @@ def locate(pipeline: Pipeline) -> SourceFiles:
                 raise outcome.error()
         except DataError as problem:
             if source.on_bad_file == "fail":
-                if not problem.hint:
-                    problem.hint = "mend the file, or set source.on_bad_file to quarantine"
+                mend = problem.hint or "mend the file"
+                problem.hint = f"{mend}; or leave such files out with source.on_bad_file: quarantine"
                 raise
             size = path.stat().st_size if path.exists() else 0
             reason = problem.message
@@ -123,8 +123,14 @@ def _refuse_large(files: tuple[Path, ...], where: str) -> None:
         )
 
 
-def read_files(files: Sequence[Path]) -> pl.DataFrame:
+def read_files(files: Sequence[Path], *, widen: bool = False) -> pl.DataFrame:
     """Parquet files of the same columns, whole, one below the other.
+
+    Parameters
+    ----------
+    widen
+        A column may differ in its type where the wider one holds every value; it gets that one. Columns may be in
+        another order.
 
     Raises
     ------
@@ -138,13 +144,21 @@ def read_files(files: Sequence[Path]) -> pl.DataFrame:
             frames.append(pl.read_parquet(file, glob=False))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
             raise DataError(f"cannot be read: {reading_problem(problem)}", where=str(file)) from problem
-        if frames[-1].schema != frames[0].schema:
+        if frames[-1].schema != frames[0].schema and not (widen and _fit_together(frames[-1].schema, frames[0].schema)):
             raise DataError(
                 f"its columns are not those of {files[0].name}: "
                 f"got {_columns(frames[-1].schema)}, expected {_columns(frames[0].schema)}",
                 where=str(file),
             )
+    if widen:
+        return pl.concat([frame.select(frames[0].columns) for frame in frames], how="vertical_relaxed")
     return pl.concat(frames)
+
+
+def _fit_together(one: pl.Schema, other: pl.Schema) -> bool:
+    if set(one) != set(other):
+        return False
+    return all(loses_nothing(one[c], other[c]) or loses_nothing(other[c], one[c]) for c in one)
 
 
 def _columns(schema: pl.Schema) -> str:

@@ -17,9 +17,10 @@ from click.testing import CliRunner
 from headrace.catalog.listing import list_datasets
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.cli import cli
-from headrace.pipelines.build import RunOptions, build
+from headrace.pipelines.build import build
 from headrace.pipelines.load import load_pipeline
 from headrace.pipelines.model import Pipeline
+from headrace.pipelines.options import RunOptions
 from headrace.pipelines.runs import RunRecord, list_runs
 
 PARTS = 3

@@ -18,9 +18,10 @@ from tests.failures.shop import Refusals, Shop, checksums, rows
 
 from headrace.catalog.reader import open_dataset
 from headrace.cli import cli
-from headrace.pipelines import apply, fit
+from headrace.pipelines import apply, measuring, merging, write
 from headrace.pipelines import work as work_folder
-from headrace.pipelines.build import RunOptions, build
+from headrace.pipelines.build import build
+from headrace.pipelines.options import RunOptions
 from headrace.pipelines.runs import list_runs
 from headrace.pipelines.work import open_work
 from headrace.schemas.errors import RunError
@@ -113,7 +114,13 @@ def test_disk_that_fills_up(shop: Shop, small_disk: Path, kilobytes_left: int) -
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(fit, "save_record"), (fit, "save_step"), (apply, "write_pieces"), (apply, "write_shard"), (apply, "save_record")],
+    [
+        (measuring, "save_record"),
+        (merging, "save_step"),
+        (apply, "write_pieces"),
+        (write, "write_shard"),
+        (apply, "save_record"),
+    ],
 )
 def test_disk_full_at(
     shop: Shop, refused: Refusals, monkeypatch: pytest.MonkeyPatch, module: object, name: str

@@ -18,19 +18,19 @@ import pytest
 from tests.failures.shop import Shop, checksums
 
 from headrace.catalog.reader import open_dataset
-from headrace.pipelines import fit
+from headrace.pipelines import measuring
 from headrace.pipelines.runs import list_runs
 
 PLACES = {
-    "prepare": "headrace.pipelines.build:make_plan:0",
+    "prepare": "headrace.pipelines.stages:make_plan:0",
     "fit": "headrace.pipelines.fit:run_pass:1",
-    "fit, half of a task": "headrace.pipelines.fit:save_record:1",
-    "learn": "headrace.pipelines.fit:save_step:1",
+    "fit, half of a task": "headrace.pipelines.measuring:save_record:1",
+    "learn": "headrace.pipelines.merging:save_step:1",
     "apply": "headrace.pipelines.apply:apply_partition:1",
     "apply, half of a task": "headrace.pipelines.apply:save_record:1",
-    "write": "headrace.pipelines.apply:write_shard:1",
+    "write": "headrace.pipelines.write:write_shard:1",
     "baseline": "headrace.pipelines.build:baseline_stage:0",
-    "report": "headrace.pipelines.build:make_manifest:0",
+    "report": "headrace.pipelines.stages:make_manifest:0",
     "publish": "headrace.pipelines.build:publish_stage:0",
     "publish, before the commit": "headrace.catalog.log:commit:0",
 }
@@ -172,7 +172,7 @@ def test_finished_tasks_are_not_repeated_after_a_kill(
     with stopped(shop, environment, "learn") as run:
         run.process.kill()
         run.end()
-    monkeypatch.setattr(fit, "read_checked", None)  # the first pass would need it
+    monkeypatch.setattr(measuring, "read_checked", None)  # the first pass would need it
     assert_next_run_completes(shop, undisturbed)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.flows import build as flow_module
 from headrace.flows.build import build_dataset, make_request, run_flow, run_name
-from headrace.pipelines.build import RunOptions
+from headrace.pipelines.options import RunOptions
 from headrace.schemas.errors import CapabilityError, PipelineError, UsageError
 
 FIVE = datetime(2026, 1, 5, 5, 0, 0, 250, tzinfo=UTC)

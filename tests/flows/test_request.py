@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from headrace.flows.request import BuildRequest, idempotency_key, moment
-from headrace.pipelines.build import RunOptions
+from headrace.pipelines.options import RunOptions
 
 FIVE = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from headrace.flows import tasks
 from headrace.flows.retries import retry_condition
 from headrace.flows.tasks import StageTasks
-from headrace.pipelines.build import STAGES
 from headrace.pipelines.model import Pipeline, Source
+from headrace.pipelines.staging import STAGES
 
 PIPELINE = Pipeline.model_construct(name="shop", description="Sales", source=Source(path="*.parquet", root="/data/raw"))
 

@@ -11,8 +11,9 @@ import pytest
 
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import open_dataset
-from headrace.pipelines.build import RunOptions, build
+from headrace.pipelines.build import build
 from headrace.pipelines.model import Pipeline, Source
+from headrace.pipelines.options import RunOptions
 from headrace.schemas.contract import Column, Contract
 
 SPLIT = {"by": "hash", "columns": ["id"], "fractions": {"train": 0.6, "test": 0.4}}

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from tests.pipelines.conftest import Make, published, rows_of, small
 
-from headrace.pipelines import build as building
-from headrace.pipelines.apply import Layout, rows_by_split
+from headrace.pipelines import stages
+from headrace.pipelines.layout import Layout, rows_by_split
 from headrace.pipelines.publish import label_over_time
 from headrace.schemas.errors import DataError
 
@@ -48,7 +48,7 @@ def test_a_split_without_rows_is_an_error_that_names_it(make: Make, tmp_path: Pa
 
 def test_the_label_is_drawn_over_weeks_and_splits(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(building, "label_over_time", lambda work: seen.append(label_over_time(work)))
+    monkeypatch.setattr(stages, "label_over_time", lambda work: seen.append(label_over_time(work)))
     split = {**BY_TIME, "starts": {"test": "2024-01-10"}}
     published(make([], small(24 * 14), split=split), tmp_path, partition_bytes=1)
     # 1 January 2024 is a Monday; every third hour's label is 1.

@@ -14,10 +14,12 @@ from tests.pipelines.families import every_family, raw
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import open_dataset
 from headrace.engines.executor import InlineExecutor
-from headrace.pipelines import apply, fit
+from headrace.pipelines import apply, measuring, merging, stages
 from headrace.pipelines import build as building
-from headrace.pipelines.build import STAGES, RunOptions, build
+from headrace.pipelines.build import build
+from headrace.pipelines.options import RunOptions
 from headrace.pipelines.runs import list_runs
+from headrace.pipelines.staging import STAGES
 from headrace.schemas.errors import DataError, RunError
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -251,9 +253,9 @@ def test_a_run_that_failed_goes_on_where_it_was(make: Make, tmp_path: Path, monk
     pipeline = make([{"Lag": {"columns": ["x"], "by": ["c"], "order": "at"}}, *MEANS])
     expected = sums(published(pipeline, tmp_path / "whole", partition_bytes=1)[0])
     calls: list[str] = []
-    measure, window, read = fit._measure_pass, fit.read_bucket, apply.write_pieces
-    monkeypatch.setattr(fit, "_measure_pass", lambda *a: calls.append(f"pass {a[3]}") or measure(*a))
-    monkeypatch.setattr(fit, "read_bucket", lambda *a: calls.append("bucket") or window(*a))
+    measure, window, read = measuring._measure_pass, merging.read_bucket, apply.write_pieces
+    monkeypatch.setattr(measuring, "_measure_pass", lambda *a: calls.append(f"pass {a[3]}") or measure(*a))
+    monkeypatch.setattr(merging, "read_bucket", lambda *a: calls.append("bucket") or window(*a))
 
     def breaks(*args: object) -> None:
         calls.append("apply")
@@ -284,13 +286,13 @@ def test_a_run_that_failed_goes_on_where_it_was(make: Make, tmp_path: Path, monk
 
 
 def test_force_does_the_work_again(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, calls, measure = make(MEANS), [], fit._measure_pass
+    pipeline, calls, measure = make(MEANS), [], measuring._measure_pass
 
     def refuse(*_: object, **__: object) -> None:
         raise RunError("no")
 
-    monkeypatch.setattr(building, "publish", refuse)
-    monkeypatch.setattr(fit, "_measure_pass", lambda *a: calls.append(a[3]) or measure(*a))
+    monkeypatch.setattr(stages, "publish", refuse)
+    monkeypatch.setattr(measuring, "_measure_pass", lambda *a: calls.append(a[3]) or measure(*a))
     for force, ran in ((False, 6), (False, 6), (True, 12)):  # three passes over two files
         with pytest.raises(RunError):
             published(pipeline, tmp_path / "c", force=force)

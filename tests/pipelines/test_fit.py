@@ -10,10 +10,11 @@ import pytest
 from tests.pipelines.conftest import Make, contract_of, small
 
 from headrace.engines.executor import InlineExecutor
-from headrace.pipelines import fit as fitting
-from headrace.pipelines.build import RunOptions, prepare
+from headrace.pipelines import merging
 from headrace.pipelines.fit import Fit, fit
 from headrace.pipelines.model import Pipeline
+from headrace.pipelines.options import RunOptions
+from headrace.pipelines.stages import prepare
 from headrace.pipelines.work import Work, open_work
 from headrace.schemas.errors import DataError
 
@@ -112,7 +113,7 @@ def test_a_window_sees_whole_entities_over_all_files_and_null_is_in_none(
 
 def test_many_partitions_are_merged_in_turn(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.pipelines.plan.UNIT_ROWS", 1)
-    monkeypatch.setattr(fitting, "_MERGED_AT_ONCE", 2)
+    monkeypatch.setattr(merging, "_MERGED_AT_ONCE", 2)
     steps = [MEAN, {"Categorify": {"columns": ["c"]}}]
     with fitted(make(steps, group=4), tmp_path, partition_bytes=1) as (work, _):
         assert len(work.plan.partitions) == 10

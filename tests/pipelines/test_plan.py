@@ -10,13 +10,14 @@ from tests.pipelines.conftest import Make, contract_of, small
 from tests.pipelines.families import every_family
 
 from headrace.engines.engine import CpuEngine
-from headrace.pipelines.build import RunOptions, prepare
 from headrace.pipelines.model import Pipeline
+from headrace.pipelines.options import RunOptions
 from headrace.pipelines.passes import gathered
 from headrace.pipelines.plan import Plan, make_plan
 from headrace.pipelines.resolve import resolve
 from headrace.pipelines.rows import source_rows, walk
 from headrace.pipelines.sources import locate, read_tables
+from headrace.pipelines.stages import prepare
 from headrace.pipelines.work import open_work
 
 MEAN = {"FillNull": {"columns": ["x"], "statistic": "mean"}}

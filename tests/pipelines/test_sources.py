@@ -14,7 +14,7 @@ from headrace.schemas.errors import DataError, PipelineError
 
 
 @pytest.fixture
-def with_table(make, tmp_path: Path) -> Pipeline:  # type: ignore[no-untyped-def]
+def with_table(make) -> Pipeline:  # type: ignore[no-untyped-def]
     pipeline: Pipeline = make()
     folder = Path(pipeline.source.root) / "tables"
     folder.mkdir()
@@ -43,5 +43,5 @@ def test_a_table_that_workers_cannot_hold_is_refused(with_table: Pipeline, monke
 
 def test_tables_of_different_columns_do_not_fit_together(with_table: Pipeline) -> None:
     pl.DataFrame({"c": ["x"], "other": [1.5]}).write_parquet(Path(with_table.source.root) / "tables" / "third.parquet")
-    with pytest.raises(DataError, match="its columns are not those of first.parquet"):
+    with pytest.raises(DataError, match="its columns are not those of"):
         read_tables(with_table)

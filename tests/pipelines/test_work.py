@@ -8,7 +8,8 @@ from tests.pipelines.conftest import Make
 from tests.pipelines.families import every_family
 from tests.pipelines.own_operators import Double, OfMaximum, ToMaximum
 
-from headrace.pipelines.build import RunOptions, prepare
+from headrace.pipelines.options import RunOptions
+from headrace.pipelines.stages import prepare
 from headrace.pipelines.work import open_work, save_step, saved_record, whole_folder, write_atomically
 from headrace.schemas.errors import PipelineError
 

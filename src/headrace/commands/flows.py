@@ -35,7 +35,7 @@ def run(pipeline: str, settings: tuple[str, ...], engine: Any, cluster: str, cat
     screen = terminal()
     screen.note(f"stages run by Prefect ({choose_orchestrator('prefect').reason})")
 
-    from headrace.pipelines.build import RunOptions
+    from headrace.pipelines.options import RunOptions
 
     options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
     finish(run_in_prefect(pipeline, overrides(settings), options), catalog, screen)
@@ -70,7 +70,7 @@ def serve(
     screen.note(f"serving {pipeline} ({choose_orchestrator('prefect').reason}); Ctrl-C ends it")
 
     from headrace.flows.serve import serve_pipeline
-    from headrace.pipelines.build import RunOptions
+    from headrace.pipelines.options import RunOptions
 
     options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
     serve_pipeline(pipeline, options, overrides=set_fields, cron=cron, timezone=timezone, name=name)

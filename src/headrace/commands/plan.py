@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def plan(pipeline: str, settings: tuple[str, ...], partition_bytes: int | None) -> None:
     """Show the passes over the data and what each serves, partitions, exchanges, bytes, tasks and memory. Runs
     nothing and reads no rows."""
-    from headrace.pipelines.build import RunOptions
     from headrace.pipelines.load import load_pipeline
+    from headrace.pipelines.options import RunOptions
     from headrace.pipelines.plan import make_plan
     from headrace.pipelines.resolve import resolve
     from headrace.pipelines.sources import locate, read_tables

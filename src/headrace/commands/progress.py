@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from headrace.pipelines.build import Progress
+    from headrace.pipelines.staging import Progress
 
 
 @contextmanager

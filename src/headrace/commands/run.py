@@ -12,8 +12,8 @@ from headrace.commands.terminal import Terminal, common_options, json_option, te
 from headrace.schemas.errors import HeadraceError, RunError
 
 if TYPE_CHECKING:
-    from headrace.pipelines.build import RunOptions
     from headrace.pipelines.model import Pipeline
+    from headrace.pipelines.options import RunOptions
     from headrace.pipelines.runs import RunRecord
 
 
@@ -67,8 +67,8 @@ def run(
     led_words = "Prefect" if led_by.name == "prefect" else "headrace itself"
     screen.note(f"engine: {chosen.engine} ({chosen.reason}); stages run by {led_words} ({led_by.reason})")
 
-    from headrace.pipelines.build import RunOptions
     from headrace.pipelines.load import load_pipeline
+    from headrace.pipelines.options import RunOptions
 
     size = {} if partition_bytes is None else {"partition_bytes": partition_bytes}
     options = RunOptions(catalog=catalog, engine=engine, cluster=cluster, force=force, **size)

@@ -1,0 +1,136 @@
+"""Each stage of a run as a plain function from small values to a small value."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from headrace.catalog import log
+from headrace.catalog.build import Build
+from headrace.catalog.commit import Published, publish
+from headrace.catalog.manifest import BaselineResult, FileRef, Manifest
+from headrace.catalog.store import dataset_folder, open_store
+from headrace.engines.executor import Executor
+from headrace.pipelines.apply import ApplyRecord, apply
+from headrace.pipelines.fit import Fit
+from headrace.pipelines.layout import lay_out
+from headrace.pipelines.locks import WorkLock, lock_work
+from headrace.pipelines.model import Pipeline
+from headrace.pipelines.options import RunOptions
+from headrace.pipelines.plan import Plan, content_key, make_plan
+from headrace.pipelines.publish import label_over_time, make_manifest, published_ids, write_state
+from headrace.pipelines.resolve import resolve
+from headrace.pipelines.runs import RunRecord
+from headrace.pipelines.sources import locate, read_tables
+from headrace.pipelines.work import Work, create_work
+from headrace.pipelines.write import Written
+
+
+def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
+    """Check the pipeline against its sources, plan the run, and set up its work folder, locked for this process.
+
+    Raises
+    ------
+    HeadraceError
+        Anything that is wrong and can be known before rows are read.
+    """
+    tables = read_tables(pipeline)
+    resolved = resolve(pipeline, tables)
+    plan = make_plan(pipeline, resolved, locate(pipeline), options.partition_bytes)
+    key = content_key(
+        pipeline.model_dump_json(),
+        plan.model_copy(update={"available_bytes": 0}).model_dump_json(),
+        *(f"{name} {_digest(table.frame)}" for name, table in tables.items()),
+        *(_source_of(module) for module in pipeline.modules),
+    )
+    lock = lock_work(Path(options.catalog).absolute(), pipeline.name, key, fresh=options.force)
+    try:
+        create_work(lock.path, pipeline, plan, tables)
+    except BaseException:
+        lock.release()
+        raise
+    return plan, lock
+
+
+def _digest(frame: pl.DataFrame) -> str:
+    buffer = io.BytesIO()
+    frame.write_ipc(buffer)
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+
+def _source_of(module: str) -> str:
+    """The source of a module with operators of the user's own; work done with other code is not resumed."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).read_text() if file and file.endswith(".py") else module
+
+
+def published_before(options: RunOptions, dataset: str) -> Published | None:
+    """The version that an earlier run with the same idempotency key has published."""
+    if not options.idempotency_key:
+        return None
+    folder = dataset_folder(options.catalog, dataset)
+    if not folder.is_dir():
+        return None
+    for record in log.history(open_store(folder)):
+        if record.idempotency_key == options.idempotency_key:
+            path = folder / "builds" / record.build
+            return Published(dataset, record.version, path, record.build, record.manifest_sha256, created=False)
+    return None
+
+
+def apply_stage(
+    work: Work, executor: Executor, engine: str, fitted: Fit, advance: Callable[[int], None] | None = None
+) -> ApplyRecord:
+    """Lay out the shards and apply the fitted steps to every partition."""
+    lay_out(work, fitted)
+    return apply(work, executor, engine, advance)
+
+
+def baseline_stage(work: Work, build: Path, written: Written) -> tuple[BaselineResult, ...]:
+    """Train and score the baselines on the shards of a build."""
+    if not work.pipeline.baselines:
+        return ()
+    from headrace.pipelines.baselines import train_baselines
+
+    return tuple(
+        train_baselines(
+            {name: [build / file.path for file in files] for name, files in written.files.items()},
+            work.pipeline.baselines,
+            features=work.resolved.features,
+            label=work.pipeline.target,
+            task=work.pipeline.task,
+            build=build,
+            categorical=tuple(published_ids(work)),
+        )
+    )
+
+
+def report_stage(
+    work: Work,
+    build: Build,
+    fitted: Fit,
+    applied: ApplyRecord,
+    written: Written,
+    baselines: tuple[BaselineResult, ...],
+    producer: Mapping[str, str],
+    run: RunRecord,
+) -> Manifest:
+    """Write the state and the report into a build. Returns its manifest."""
+    from headrace.pipelines.report import write_report
+
+    state: dict[str, FileRef] = write_state(work, build)
+    manifest = make_manifest(work, build, written, fitted, applied, state, baselines, producer)
+    write_report(build.path / "report.html", manifest, run, label_over_time(work))
+    shards = {file.path for files in written.files.values() for file in files}
+    rest = tuple(state.get(path) or build.add_file(path) for path in sorted(build.files() - shards))
+    return manifest.model_copy(update={"files": rest})
+
+
+def publish_stage(options: RunOptions, build: Build, manifest: Manifest) -> Published:
+    """Commit a build as the next version of its dataset."""
+    return publish(options.catalog, manifest.dataset, build, manifest, idempotency_key=options.idempotency_key or None)

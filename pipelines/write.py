@@ -1,0 +1,125 @@
+"""Writing: the rows of each shard are brought together, put in order, written and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from headrace.catalog.manifest import File, Statistics
+from headrace.catalog.partials import Partial, merge
+from headrace.catalog.shards import shard_path, write_shard
+from headrace.catalog.statistics import measure
+from headrace.catalog.summary import summarize
+from headrace.engines.executor import Executor
+from headrace.pipelines.apply import ORDER, PIECES, ApplyRecord
+from headrace.pipelines.exchange import read_bucket
+from headrace.pipelines.layout import read_layout, rows_by_split
+from headrace.pipelines.tasks import Task
+from headrace.pipelines.work import Work, open_work
+from headrace.schemas.names import ROW
+from headrace.transforms.base import Ids
+
+
+class ShardTask(Task):
+    """A task that writes one shard: `item` is the split, `bucket` the shard's number within it."""
+
+    build: str
+    first_row: int
+    total_rows: int
+    nullable: tuple[str, ...]
+    dictionary: tuple[str, ...]
+
+
+class Shard(NamedTuple):
+    """A shard that is written, and the statistics of its rows."""
+
+    split: int
+    file: File
+    statistics: Partial
+
+
+class Written(BaseModel):
+    """The shards of a build, by split, and the statistics of their columns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: dict[str, tuple[File, ...]]
+    statistics: dict[str, dict[str, Statistics]]
+
+
+def write_one(task: ShardTask) -> Shard:
+    """Bring the rows of one shard together, put them in order, write them and measure them."""
+    work = open_work(task.work)
+    layout = read_layout(work)
+    pieces = [work.part("apply", p.number) / PIECES for p in work.plan.partitions]
+    rows = read_bucket(pieces, layout.firsts[task.item] + task.bucket)
+    rows = rows.sort(ORDER, ROW).drop(ORDER, ROW)
+    path = shard_path(work.pipeline.split.names[task.item], task.bucket)
+    few = [c for c in task.dictionary if rows.height >= _ROWS_FOR_DICTIONARY]
+    file = write_shard(
+        Path(task.build),
+        path,
+        rows.to_arrow(),
+        profile=work.pipeline.output.profile,
+        dictionary=few,
+        nullable=task.nullable,
+    )
+    statistics = measure(rows, first_row=task.first_row, total_rows=task.total_rows)
+    return Shard(task.item, file, statistics)
+
+
+def write_shards(
+    work: Work,
+    executor: Executor,
+    engine: str,
+    build: Path,
+    applied: ApplyRecord,
+    ids: dict[str, Ids],
+    advance: Callable[[int], None] | None = None,
+) -> Written:
+    """Write all shards into a build's folder."""
+    layout = read_layout(work)
+    rows = rows_by_split(layout, applied.shard_rows)
+    tasks = [
+        ShardTask(
+            work=str(work.path),
+            engine=engine,
+            number=0,
+            item=split,
+            bucket=number,
+            build=str(build),
+            first_row=sum(applied.shard_rows.get(layout.firsts[split] + i, 0) for i in range(number)),
+            total_rows=rows[split],
+            nullable=tuple(applied.nulls),
+            dictionary=_dictionary(work, ids, rows[split] // layout.shards[split]),
+        )
+        for split, shards in enumerate(layout.shards)
+        for number in range(shards)
+    ]
+
+    def count(shard: object) -> None:
+        if advance and isinstance(shard, Shard):
+            advance(shard.file.rows)
+
+    shards = executor.map(write_one, tasks, count)
+    by_split = {
+        name: [shard for shard in shards if shard.split == i] for i, name in enumerate(work.pipeline.split.names)
+    }
+    return Written(
+        files={name: tuple(shard.file for shard in some) for name, some in by_split.items()},
+        statistics={name: summarize(merge([shard.statistics for shard in some])) for name, some in by_split.items()},
+    )
+
+
+def _dictionary(work: Work, ids: dict[str, Ids], rows: int) -> tuple[str, ...]:
+    """The columns with few values for their rows: those are smaller and as fast with a dictionary."""
+    few = [name for name, dtype in work.resolved.output.items() if dtype in (pl.Boolean, pl.UInt8, pl.String)]
+    few += [name for name, known in ids.items() if known.cardinality < rows // 8]
+    return tuple(dict.fromkeys(n for n in few if work.resolved.output[n] != pl.Boolean))
+
+
+_ROWS_FOR_DICTIONARY = 1024
