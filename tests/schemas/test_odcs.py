@@ -1,5 +1,6 @@
 import importlib.resources
 import json
+import math
 import sys
 from datetime import date
 from pathlib import Path
@@ -131,7 +132,7 @@ def columns() -> st.SearchStrategy[dict[str, Any]]:
     floats = st.fixed_dictionaries(
         {"dtype": st.just(pl.Float64()), "maximum": st.floats(allow_nan=False, allow_infinity=False)},
         optional={"allow_non_finite": st.booleans(), "exclusive_minimum": st.integers(-5, 5)},
-    )
+    ).filter(lambda fields: fields.get("exclusive_minimum", -math.inf) < fields["maximum"])
     words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
     texts = st.fixed_dictionaries(
         {"dtype": st.just(pl.String()), "allowed": st.lists(words, min_size=1).map(tuple)},
