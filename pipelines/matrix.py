@@ -18,6 +18,10 @@ Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 
 _NAMED: Final = 12
+_MEND: Final = (
+    "a contract without allowNonFinite quarantines such rows; a bound in Derive makes NaN null, which FillNull fills: "
+    "CASE WHEN x < 1e30 THEN x END; Clip mends infinities and what is too large"
+)
 """Columns that a message lists before it only counts."""
 
 
@@ -160,7 +164,7 @@ def _refuse(counts: dict[str, int], what: str, hint: str, split: str) -> None:
     if counts:
         named = _listed([f"{name} ({count:,})" for name, count in counts.items()])
         raise DataError(
-            f"{sum(counts.values()):,} {what} in {len(counts)} {"column" if len(counts) == 1 else "columns"} that a baseline reads: {named}",
+            f"{sum(counts.values()):,} {what} in {len(counts)} {'column' if len(counts) == 1 else 'columns'} that a baseline reads: {named}",
             hint=hint,
             where=f"split {split!r}",
         )
