@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.pipelines.model import Pipeline
-from headrace.schemas.checks import FileProblem, check_file
+from headrace.schemas.checks import FileProblem, check_file, loses_nothing
 from headrace.schemas.errors import DataError, PipelineError
 from headrace.schemas.footers import Footer, find_files, read_footer, reading_problem
 from headrace.transforms.table import Table

@@ -166,6 +166,19 @@ def test_transform_gives_the_published_features_of_new_rows(
     assert invoke(*words).exit_code == 4
 
 
+def test_transform_writes_parquet_and_never_over_the_rows_it_reads(
+    project: Path, published: str, invoke: Invoke, tmp_path: Path
+) -> None:
+    source = tmp_path / "new.parquet"
+    source.write_bytes((project / "data" / "orders-2025-06.parquet").read_bytes())
+    before = source.read_bytes()
+    for output, words in (("new.parquet", "would replace the rows"), ("new.csv", "hint: name it new.parquet")):
+        result = invoke("transform", "shop", source, tmp_path / output, "--force", "--catalog", published)
+        assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["new.parquet"]
+    assert source.read_bytes() == before
+
+
 def test_plan_reads_footers_only(project: Path, invoke: Invoke, document: Document) -> None:
     result = invoke("plan", project / "pipeline.yaml")
     assert result.exit_code == 0

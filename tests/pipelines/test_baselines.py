@@ -235,9 +235,9 @@ def test_what_does_not_converge_is_said(splits: dict[str, list[Path]], tmp_path:
 @pytest.mark.parametrize(
     ("change", "estimator", "message"),
     [
-        (pl.lit(None, pl.Float32).alias("delay"), "ridge", r"split 'test': 600 nulls in 1 columns .* delay \(600\)"),
+        (pl.lit(None, pl.Float32).alias("delay"), "ridge", r"split 'test': 600 nulls in 1 column .* delay \(600\)"),
         (pl.lit(float("nan"), pl.Float32).alias("delay"), "ridge", r"600 values that are NaN.*delay \(600\)"),
-        (pl.lit(1e39).alias("distance"), "ridge", r"too large for float32 in 1 columns that .* distance \(600\)"),
+        (pl.lit(1e39).alias("distance"), "ridge", r"too large for float32 in 1 column that .* distance \(600\)"),
         (pl.lit(0, pl.Int8).alias("late"), "dummy", r"split 'test': the target 'late' is 0 in all 600 rows"),
         (pl.lit(3, pl.Int8).alias("late"), "dummy", r"0 and 1, got 1 different values in 'late': 3"),
     ],

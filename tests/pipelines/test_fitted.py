@@ -138,6 +138,24 @@ def test_rows_that_do_not_fit_are_refused_and_never_rounded(fitted: FittedPipeli
     assert words in problem.value.message
 
 
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        (pl.Datetime("us"), "Datetime[us]", "pl.col('at').dt.replace_time_zone('Europe/Vienna')"),
+        (pl.Datetime("us", "UTC"), "Datetime[us, UTC]", "pl.col('at').dt.convert_time_zone('Europe/Vienna')"),
+        (pl.String(), "String", "cast it first"),
+    ],
+)
+def test_times_of_another_zone_are_refused_with_what_to_do(
+    fitted: FittedPipeline, given: pl.DataType, message: str, hint: str
+) -> None:
+    zoned = fitted.model_copy(update={"source": {**fitted.source, "at": pl.Datetime("us", "Europe/Vienna")}})
+    with pytest.raises(DataError) as problem:
+        zoned.transform(pl.DataFrame(schema={"at": given}))
+    assert problem.value.message == f"column 'at' is {message}, expected Datetime[us, Europe/Vienna]"
+    assert problem.value.hint == hint
+
+
 def test_narrower_types_and_other_units_of_time_are_taken(fitted: FittedPipeline) -> None:
     rows = pl.DataFrame({"id": [1], "x": [2], "at": [datetime(2024, 1, 1, 5)]})
     expected = fitted.transform(rows)

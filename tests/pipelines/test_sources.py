@@ -9,7 +9,7 @@ import pytest
 
 from headrace.pipelines import sources
 from headrace.pipelines.model import Pipeline
-from headrace.pipelines.sources import read_tables
+from headrace.pipelines.sources import read_files, read_tables
 from headrace.schemas.errors import DataError, PipelineError
 
 
@@ -45,3 +45,16 @@ def test_tables_of_different_columns_do_not_fit_together(with_table: Pipeline) -
     pl.DataFrame({"c": ["x"], "other": [1.5]}).write_parquet(Path(with_table.source.root) / "tables" / "third.parquet")
     with pytest.raises(DataError, match="its columns are not those of"):
         read_tables(with_table)
+
+
+def test_files_are_widened_where_nothing_is_lost_if_asked(tmp_path: Path) -> None:
+    narrow, wide, other = tmp_path / "a.parquet", tmp_path / "b.parquet", tmp_path / "c.parquet"
+    pl.DataFrame({"n": [1], "x": [0.5]}, schema={"n": pl.Int32, "x": pl.Float32}).write_parquet(narrow)
+    pl.DataFrame({"x": [1.5], "n": [2]}).write_parquet(wide)
+    pl.DataFrame({"n": ["3"], "x": [2.5]}).write_parquet(other)
+    frame = read_files([narrow, wide], widen=True)
+    assert frame.schema == {"n": pl.Int64, "x": pl.Float64}
+    assert frame.rows() == [(1, 0.5), (2, 1.5)]
+    for files, widen in (([narrow, wide], False), ([narrow, other], True)):
+        with pytest.raises(DataError, match="its columns are not those of a.parquet"):
+            read_files(files, widen=widen)
