@@ -16,7 +16,7 @@ from headrace.catalog.files import disk_error, durable_file, sha256_of, sync_fil
 from headrace.catalog.identity import uuid7
 from headrace.catalog.manifest import FileRef, Manifest, dump, relative_path
 from headrace.catalog.store import dataset_folder, open_store, probe
-from headrace.schemas.errors import DataError
+from headrace.schemas.errors import DataError, HeadraceError
 
 MANIFEST: Final = "manifest.json"
 
@@ -104,11 +104,17 @@ class Build:
         return self.write(MANIFEST, dump(manifest)).sha256
 
     def discard(self) -> bool:
-        """Remove the folder, unless a version is made of it. Returns whether it is gone. Safe to call at any time."""
+        """Remove the folder, unless a version is made of it or the log cannot tell. Returns whether it is gone.
+
+        Safe to call at any time; raises nothing, so that the error that led here is the one that is seen.
+        """
         if self.path.exists():
-            store = open_store(self.path.parent.parent)
-            if any(record.build == self.id for record in log.history(store)):
-                return False
+            try:
+                store = open_store(self.path.parent.parent)
+                if any(record.build == self.id for record in log.history(store)):
+                    return False
+            except HeadraceError:
+                return False  # a log that cannot be read may name this build
             shutil.rmtree(self.path, ignore_errors=True)
         return not self.path.exists()
 

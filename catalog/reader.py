@@ -179,10 +179,9 @@ def split_version(path: Path) -> tuple[Path, int | None]:
 def _number(version: int | str, newest: int) -> int:
     if version == LATEST:
         return newest
-    try:
+    if isinstance(version, int) or (isinstance(version, str) and version.isascii() and version.isdecimal()):
         return int(version)
-    except ValueError:
-        raise UsageError(f"{version!r} is not a version", hint="a number, or 'latest'") from None
+    raise UsageError(f"{version!r} is not a version", hint="a number, or 'latest'")
 
 
 def dataset_names(root: Path) -> list[str]:

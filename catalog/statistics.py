@@ -132,6 +132,8 @@ def _moments(column: pl.Series, dtype: pl.DataType, row: dict[str, Any]) -> Colu
 
 
 def _short(value: Scalar | None) -> Scalar | None:
+    if isinstance(value, float):
+        return value + 0.0  # 0.0 and -0.0 are equal: which of them comes first depends on the order of the rows
     return value[:TEXT] if isinstance(value, str) else value
 
 
@@ -192,6 +194,7 @@ def _value_counts(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, pl.Dat
         .group_by("value")
         .agg(pl.len().cast(pl.UInt64).alias("count"))
         .filter(_finite(pl.col("value"), column.dtype))
+        .with_columns(pl.col("value") + 0.0 if column.dtype.is_float() else pl.col("value"))
         .sort("value")
         for column in frame.get_columns()
         if column.name in wanted

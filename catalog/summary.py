@@ -58,7 +58,7 @@ def _sampled(column: ColumnPartial, sample: pl.DataFrame) -> pl.DataFrame:
     """value, count of the finite values in the sample, by value."""
     values = sample[column.name].drop_nulls()
     if values.dtype.is_float():
-        values = values.filter(values.is_finite())
+        values = values.filter(values.is_finite()) + 0.0  # one zero
     return values.sort().rle().struct.unnest().select("value", count=pl.col("len").cast(pl.UInt64))
 
 

@@ -91,6 +91,21 @@ def test_a_build_can_be_discarded_until_it_is_published(catalog: Path, make: Any
     assert (published.path / "manifest.json").exists()
 
 
+def test_a_log_that_cannot_be_read_keeps_builds_and_hides_no_error(catalog: Path, make: Any) -> None:
+    make()
+    record = catalog / "demo" / "_log" / f"{1:020d}.json"
+    record.chmod(0o644)
+    record.write_bytes(b"{")
+
+    def fail() -> Build:
+        with building(catalog, "demo") as build:
+            raise ValueError(build.id)
+
+    with pytest.raises(ValueError) as caught:
+        fail()
+    assert (catalog / "demo" / "builds" / str(caught.value)).is_dir()
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_failed_build_is_removed(catalog: Path, error: type[BaseException]) -> None:
     def fail() -> None:

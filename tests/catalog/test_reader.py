@@ -119,6 +119,8 @@ def test_the_repr_says_what_it_is(make: Any, catalog: Path) -> None:
         (lambda root: open_dataset(root / "demo", 0), r"demo has no version 0; it has 1$"),
         (lambda root: open_dataset(root / "demo", -1), r"demo has no version -1; it has 1$"),
         (lambda root: open_dataset(root / "demo", "newest"), "'newest' is not a version"),
+        (lambda root: open_dataset(root / "demo", "0_1"), "'0_1' is not a version"),
+        (lambda root: open_dataset(root / "demo", None), "None is not a version"),  # type: ignore[arg-type]
         (lambda root: open_dataset(root / "demo@x"), "demo@x: 'x' is not a version"),
         (lambda root: open_dataset(root / "demo@1", 2), "names version 1, and version=2 was asked for as well"),
         (lambda root: open_dataset(root / "demo").scan("trian"), r"no split 'trian'; did you mean 'train'\?"),

@@ -140,6 +140,12 @@ def test_numbers_too_large_to_sum_are_left_out_not_wrong() -> None:
     json.dumps(found.model_dump(), allow_nan=False)
 
 
+@pytest.mark.parametrize("more", [[], [float(n) for n in range(1, 2000)]])
+@pytest.mark.parametrize("zeros", [[0.0, -0.0], [-0.0, 0.0]])
+def test_the_two_zeros_are_one_in_any_order(zeros: list[float], more: list[float]) -> None:
+    assert "-0.0" not in of([*zeros, *more]).model_dump_json()
+
+
 def test_times_are_iso_8601() -> None:
     stamp = of([datetime(2013, 1, 1, 5), datetime(2013, 12, 31, 23, 59, 59)], pl.Datetime("us", "UTC"))
     assert (stamp.min, stamp.max) == ("2013-01-01T05:00:00.000000+00:00", "2013-12-31T23:59:59.000000+00:00")
