@@ -19,8 +19,8 @@ Matrix = npt.NDArray[np.float32]
 
 _NAMED: Final = 12
 _MEND: Final = (
-    "a contract without allowNonFinite quarantines such rows; a bound in Derive makes NaN null, which FillNull fills: "
-    "CASE WHEN x < 1e30 THEN x END; Clip mends infinities and what is too large"
+    "Clip mends what is infinite or too large; NaN becomes null by a Derive such as CASE WHEN x < 1000 THEN x END, "
+    "then FillNull; or leave allowNonFinite out of the contract, and such rows go to quarantine"
 )
 """Columns that a message lists before it only counts."""
 
@@ -163,8 +163,9 @@ def _check_columns(path: Path, schema: pa.Schema, names: Collection[str]) -> Non
 def _refuse(counts: dict[str, int], what: str, hint: str, split: str) -> None:
     if counts:
         named = _listed([f"{name} ({count:,})" for name, count in counts.items()])
+        columns = "1 column" if len(counts) == 1 else f"{len(counts)} columns"
         raise DataError(
-            f"{sum(counts.values()):,} {what} in {len(counts)} {'column' if len(counts) == 1 else 'columns'} that a baseline reads: {named}",
+            f"{sum(counts.values()):,} {what} in {columns} that a baseline reads: {named}",
             hint=hint,
             where=f"split {split!r}",
         )

@@ -56,5 +56,5 @@ def test_files_are_widened_where_nothing_is_lost_if_asked(tmp_path: Path) -> Non
     assert frame.schema == {"n": pl.Int64, "x": pl.Float64}
     assert frame.rows() == [(1, 0.5), (2, 1.5)]
     for files, widen in (([narrow, wide], False), ([narrow, other], True)):
-        with pytest.raises(DataError, match="its columns are not those of a.parquet"):
+        with pytest.raises(DataError, match=r"its columns are not those of a\.parquet"):
             read_files(files, widen=widen)
