@@ -49,19 +49,16 @@ def cpu(
     numbered = frame.with_row_index(_ORDER)
     keys = [pl.col(c) for c in by]
     values = sorted({o.column for o in outputs})
+    own = [pl.col(v).cast(pl.Float64).alias(_value(v)) for v in values]
     unknown = [pl.lit(None, pl.Float64).alias(_value(v)) for v in values]
-    questions = numbered.select(*keys, utc(on, schema[on]).alias(_TIME), _ORDER, *unknown)
-    events = numbered.select(
-        *keys,
-        utc(known_at or on, schema[known_at or on]).alias(_TIME),
-        pl.lit(None, pl.UInt32).alias(_ORDER),
-        *(pl.col(v).cast(pl.Float64).alias(_value(v)) for v in values),
-    )
-    line = (
-        pl.concat([events, questions])
-        .drop_nulls([_TIME, *by])
-        .sort([*by, _TIME, _ORDER], nulls_last=False, maintain_order=True)
-    )
+    time = utc(on, schema[on]).alias(_TIME)
+    if known_at is None:  # a row is known at its own time: its question and its values stand together
+        points = numbered.select(*keys, time, _ORDER, *own)
+    else:
+        known = utc(known_at, schema[known_at]).alias(_TIME)
+        events = numbered.select(*keys, known, pl.lit(None, pl.UInt32).alias(_ORDER), *own)
+        points = pl.concat([events, numbered.select(*keys, time, _ORDER, *unknown)])
+    line = points.drop_nulls([_TIME, *by]).sort([*by, _TIME, _ORDER], nulls_last=False, maintain_order=True)
     answers = (
         line.with_columns(_window(o, length).over(list(by)).alias(o.name) for o in outputs)
         .drop_nulls(_ORDER)
