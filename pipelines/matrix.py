@@ -18,11 +18,11 @@ Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 
 _NAMED: Final = 12
+"""Columns that a message lists before it only counts."""
 _MEND: Final = (
     "Clip mends what is infinite or too large; NaN becomes null by a Derive such as CASE WHEN x < 1000 THEN x END, "
     "then FillNull; or leave allowNonFinite out of the contract, and such rows go to quarantine"
 )
-"""Columns that a message lists before it only counts."""
 
 
 @dataclass(frozen=True)

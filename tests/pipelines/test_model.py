@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from tests.pipelines.conftest import SPLIT, contract_of, small
 from tests.pipelines.own_operators import Double, ToMaximum
 
-from headrace.pipelines.model import Allowed, Pipeline, Source
+from headrace.pipelines.model import Allowed, Baseline, Output, Pipeline, Source
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.numeric import Clip
 from headrace.transforms.shape import Derive
@@ -71,3 +72,11 @@ def test_fields_that_do_not_fit_are_refused(fields: dict[str, Any], words: str) 
 def test_a_pipeline_is_not_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         pipeline().name = "other"
+
+
+def test_the_documentation_lists_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    for model in (Pipeline, Source, Output, Baseline):
+        for name, field in model.model_fields.items():
+            if (model, name) != (Source, "root"):
+                assert (f"`{name}`" if field.is_required() else f"*{name}*") in page, f"{model.__name__}.{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -121,3 +122,11 @@ def test_a_path_that_leads_to_no_operator_is_refused(own_module: str) -> None:
 def test_the_form_of_an_operator_of_ones_own_reads_back() -> None:
     plain = to_plain(Nothing())
     assert operator_from_plain(plain, allowed=[__name__]) == Nothing()
+
+
+def test_the_documentation_lists_every_operator_with_its_fields() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text().splitlines()
+    for name, kind in OPERATORS.items():
+        fields = ", ".join(f"`{f}`" if v.is_required() else f"*{f}*" for f, v in kind.model_fields.items())
+        first = (kind.__doc__ or "").strip().splitlines()[0]
+        assert f"| `{name}` | {fields} | {first} |" in lines
