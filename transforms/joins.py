@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Final, Literal
 
 import polars as pl
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
 from headrace.engines.kernels.asof import Direction
@@ -17,22 +17,7 @@ from headrace.transforms.base import Join, Transform
 from headrace.transforms.columns import Columns
 from headrace.transforms.duration import Duration, format_duration
 from headrace.transforms.table import Table
-
-
-def _pairs(value: Any) -> Any:
-    match value:
-        case str():
-            return {value: value}
-        case list() | tuple():
-            return {name: name for name in value}
-        case dict() if len({str(name) for name in value.values()}) < len(value):
-            raise ValueError(f"two columns of the rows with one of the table: {value}")
-        case _:
-            return value
-
-
-Keys = Annotated[dict[str, str], BeforeValidator(_pairs)]
-"""Key columns: a name, several, or `{column of the rows: column of the table}`."""
+from headrace.transforms.tables import Keys, brought_columns, check_fit, table_of
 
 
 class LookupJoin(Join):
@@ -72,8 +57,8 @@ class LookupJoin(Join):
         return tuple(self.on)
 
     def bind(self, tables: Mapping[str, Table]) -> LookupJoined:
-        frame = _table(self, tables)
-        brought = _brought(self, frame, tuple(self.on.values()), self.on, self.columns, self.prefix, self.suffix)
+        frame = table_of(self, tables)
+        brought = brought_columns(self, frame, tuple(self.on.values()), self.on, self.columns, self.prefix, self.suffix)
         keys = list(self.on.values())
         known = frame.drop_nulls(keys)
         repeated = known.group_by(keys).len("rows").filter(pl.col("rows") > 1).sort("rows", *keys, descending=True)
@@ -107,7 +92,7 @@ class LookupJoined(Transform):
         return tuple(c for c in self.table.frame.columns if c not in self.on)
 
     def check(self, schema: pl.Schema) -> None:
-        _check_fit("LookupJoin", self.table_name, schema, self.table.frame.schema, self.on, self.writes)
+        check_fit("LookupJoin", self.table_name, schema, self.table.frame.schema, self.on, self.writes)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         schema = frame.collect_schema()
@@ -174,10 +159,10 @@ class AsOfJoin(Join):
         return (*self.by, self.on)
 
     def bind(self, tables: Mapping[str, Table]) -> AsOfJoined:
-        frame = _table(self, tables)
+        frame = table_of(self, tables)
         time = self.table_on or self.on
         keys = list(self.by.values())
-        brought = _brought(self, frame, (*keys, time), self.by, self.columns, self.prefix, self.suffix)
+        brought = brought_columns(self, frame, (*keys, time), self.by, self.columns, self.prefix, self.suffix)
         if frame.schema[time] not in (pl.Date, pl.Datetime):
             raise PipelineError(
                 f"AsOfJoin takes a date or a datetime as the table's time, got {frame.schema[time]} "
@@ -227,7 +212,7 @@ class AsOfJoined(Transform):
         if schema[self.on] not in (pl.Date, pl.Datetime):
             raise PipelineError(f"AsOfJoin takes a date or a datetime as `on`, got {schema[self.on]} in {self.on!r}")
         table = self.table.frame.schema
-        _check_fit("AsOfJoin", self.table_name, schema, table, self.by, self.writes)
+        check_fit("AsOfJoin", self.table_name, schema, table, self.by, self.writes)
         if _zone(schema[self.on]) != _zone(table[_TABLE_TIME]):
             raise PipelineError(
                 f"AsOfJoin: {self.on!r} is {schema[self.on]}, the time of table {self.table_name!r} is "
@@ -259,62 +244,6 @@ class AsOfJoined(Transform):
 
 _TABLE_TIME: Final = "__table_time"
 _ROW_TIME: Final = "__row_time"
-
-
-def _table(step: LookupJoin | AsOfJoin, tables: Mapping[str, Table]) -> pl.DataFrame:
-    if step.table not in tables:
-        raise PipelineError(
-            f"{type(step).__name__}: the source has no table {step.table!r}",
-            hint=f"its tables are {', '.join(sorted(tables)) or 'none'}",
-        )
-    return tables[step.table].frame
-
-
-def _brought(
-    step: LookupJoin | AsOfJoin,
-    frame: pl.DataFrame,
-    keys: tuple[str, ...],
-    own: Collection[str],
-    columns: Columns | None,
-    prefix: str,
-    suffix: str,
-) -> dict[str, str]:
-    """The table's columns to bring and their names among the rows, which call their keys `own`."""
-    others = pl.Schema({n: d for n, d in frame.schema.items() if n not in keys})
-    names = others.names() if columns is None else columns.expand(others).names
-    missing = [c for c in (*keys, *names) if c not in frame.schema]
-    if missing:
-        raise PipelineError(
-            f"{type(step).__name__}: table {step.table!r} has no column {', '.join(map(repr, missing))}",
-            hint=f"its columns are {', '.join(frame.columns)}",
-        )
-    brought = {n: f"{prefix}{n}{suffix}" for n in names}
-    clashes = [n for n in brought.values() if n in own]
-    if clashes:
-        raise PipelineError(
-            f"{type(step).__name__}: table {step.table!r} would bring {', '.join(map(repr, clashes))}, which is a key "
-            "of the rows",
-            hint="give prefix or suffix, or name the columns to bring in `columns`",
-        )
-    return brought
-
-
-def _check_fit(
-    kind: str, table: str, rows: pl.Schema, columns: pl.Schema, keys: tuple[str, ...], brought: tuple[str, ...]
-) -> None:
-    for key in keys:
-        left, right = rows[key], columns[key]
-        if left != right and not (left.is_integer() and right.is_integer()):
-            raise PipelineError(
-                f"{kind}: the key {key!r} is {left} in the rows and {right} in table {table!r}",
-                hint="cast one of them first",
-            )
-    clashes = [c for c in brought if c in rows]
-    if clashes:
-        raise PipelineError(
-            f"{kind}: table {table!r} brings {', '.join(map(repr, clashes))}, which the rows already have",
-            hint="give prefix or suffix, or name the columns to bring in `columns`",
-        )
 
 
 def _zone(dtype: pl.DataType) -> str | None:
