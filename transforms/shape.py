@@ -27,7 +27,9 @@ class Cast(Transform):
         `Boolean`, `Int8` to `Int64`, `UInt8` to `UInt64`, `Float32`, `Float64`, `String`, `Date`, `Datetime`
         (microseconds), `Datetime[ns]`, `Datetime[us]`, `Datetime[ms]`; in Python also `pl.Float32`.
     invalid
-        What becomes of a value that the type cannot hold: `raise` stops the run, `null` makes it null.
+        What becomes of a value that the type cannot hold: `raise` stops the run, `null` makes it null. A fraction is
+        no such value: integers are cut off towards 0. To Boolean, 0 is false and all else, NaN too, is true. Times with
+        a zone are taken in UTC.
 
     Raises
     ------
