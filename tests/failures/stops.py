@@ -41,6 +41,8 @@ def stop_at(place: str, folder: Path) -> None:
         return original(*args, **kwargs)
 
     setattr(module, name, stopping)
+    # Where it is defined as well: a worker is told a function's name there.
+    setattr(importlib.import_module(original.__module__), name, stopping)
 
 
 if "HEADRACE_STOP" in os.environ:
