@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
 from headrace.schemas.errors import UsageError
@@ -56,10 +57,13 @@ class InlineExecutor:
                     done(results[-1])
             return results
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="headrace")
+        ended: SimpleQueue[Future[Result]] = SimpleQueue()
         try:
             futures = [pool.submit(function, spec) for spec in specs]
-            for future in as_completed(futures):
-                result = future.result()
+            for future in futures:
+                future.add_done_callback(ended.put)
+            for _ in futures:
+                result = _next(ended).result()
                 if done:
                     done(result)
         except BaseException:
@@ -68,6 +72,15 @@ class InlineExecutor:
             raise
         pool.shutdown()
         return [future.result() for future in futures]
+
+
+def _next(ended: SimpleQueue[Future[Result]]) -> Future[Result]:
+    # A signal that comes just before a wait is seen only after it, so no wait is long.
+    while True:
+        try:
+            return ended.get(timeout=0.5)
+        except Empty:
+            continue
 
 
 @contextmanager
