@@ -26,7 +26,7 @@ demo: $(RUN_STAMP) ## raw flights data to a published dataset, in ./published
 test: $(DEV_STAMP) ## every test that needs no GPU
 	$(BIN)/python -m pytest -m "not gpu"
 
-check: $(DEV_STAMP) lint types layers fast ## lint, types, layers and the fast tests; under a minute
+check: $(DEV_STAMP) lint types layers fast ## lint, types, layers and the fast tests; minutes on two cores
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

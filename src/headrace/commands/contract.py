@@ -18,7 +18,7 @@ def contract() -> None:
 
 @contract.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES...")
-@click.option("--name", default="", help="The contract's name. Default: that of the first file or folder.")
+@click.option("--name", default="", help="The contract's name. Default: that of the file, or of the folder of several.")
 @click.option("--sample-rows", default=10_000, show_default=True, type=click.IntRange(1), help="Rows to look at.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it to this file; it must not exist.")
 @json_option
@@ -30,10 +30,16 @@ def infer(files: tuple[str, ...], name: str, sample_rows: int, output: Path | No
 
     if output is not None and output.exists():
         raise ConflictError("there is a file of that name", hint="choose another --output", where=str(output))
-    drafted = infer_contract(list(files), sample_rows, name or Path(files[0]).stem.strip("*") or "dataset")
+    drafted = infer_contract(list(files), sample_rows, name or _name(files))
     text = dump_contract(drafted)
     screen = terminal()
     if output is not None:
         output.write_text(text, encoding="utf-8")
         screen.note(f"wrote {output}: {len(drafted.columns)} columns; go through it before you rely on it")
     screen.show({"contract": text, "path": output}, lambda: text.rstrip() if output is None else str(output))
+
+
+def _name(files: tuple[str, ...]) -> str:
+    first = Path(files[0])
+    several = len(files) > 1 or "*" in first.name
+    return (first.parent.name if several else first.stem) or first.stem.strip("*") or "dataset"

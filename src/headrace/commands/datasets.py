@@ -118,8 +118,9 @@ def _listed(found: list[Summary], catalog: str) -> str:
 def _shown(opened: Dataset, versions: list[Version]) -> str:
     manifest = opened.manifest
     rows_of = manifest.splits
+    published = moment(opened.record.created_at)
     parts = [
-        f"{opened.name}@{opened.version}  {moment(manifest.created_at)}  {bytes_in_words(manifest.bytes)}",
+        f"{opened.name}@{opened.version}  published {published}  {bytes_in_words(manifest.bytes)}",
         str(opened.path),
         "",
         table([[n, s.rows, len(s.files), s.rule] for n, s in rows_of.items()], ["split", "rows", "files", "rule"]),
