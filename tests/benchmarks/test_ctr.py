@@ -61,6 +61,7 @@ def test_the_label_can_be_learned_a_little(frame: pl.DataFrame) -> None:
     assert by_value["label"].max() - by_value["label"].min() > 0.05
 
 
+@pytest.mark.slow
 def test_different_ranks_are_different_values() -> None:
     assert len(np.unique(ctr.mix(np.arange(1_000_000, dtype=np.uint32)))) == 1_000_000
     assert ctr.mix(np.array([0, 1], dtype=np.uint32)).tolist() == [0, 0x514E28B7]  # MurmurHash3's own test values

@@ -163,6 +163,7 @@ OPERATIONS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.slow
 def test_a_kill_at_any_write_leaves_old_or_new(
     make: Any, catalog: Path, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:

@@ -44,6 +44,7 @@ def test_a_dataset_as_published_has_no_damage(root: Path, catalog: Path, level: 
 
 
 @pytest.mark.parametrize("path", FILES)
+@pytest.mark.slow
 def test_any_flipped_bit_is_found(root: Path, catalog: Path, path: str) -> None:
     dataset = open_dataset(catalog / "demo")
     data = (root / path).read_bytes()

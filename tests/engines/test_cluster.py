@@ -22,6 +22,8 @@ from headrace.engines.processes import LocalProcesses, local_processes
 from headrace.engines.remote import IN_FLIGHT_PER_WORKER, RemoteExecutor
 from headrace.schemas.errors import CapabilityError, DataError, RunError
 
+pytestmark = pytest.mark.slow  # starts processes
+
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("distributed")
 

@@ -13,6 +13,8 @@ from tests.failures.conftest import Refusals, Shop, rows
 
 from headrace.schemas.errors import DataError
 
+pytestmark = pytest.mark.slow  # each test is a run
+
 
 def test_good_input_is_published(shop: Shop) -> None:
     record = shop.build()

@@ -14,6 +14,8 @@ from headrace.catalog.reader import Dataset
 from headrace.catalog.verify import verify
 from headrace.pipelines.fitted import FittedPipeline
 
+pytestmark = pytest.mark.slow  # each test is a run
+
 LARGEST = 2**63 - 1
 
 

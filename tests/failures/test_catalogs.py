@@ -26,6 +26,8 @@ from headrace.pipelines.runs import list_runs
 from headrace.pipelines.work import open_work
 from headrace.schemas.errors import RunError
 
+pytestmark = pytest.mark.slow  # each test is a run or more
+
 
 def test_catalog_that_is_a_file(shop: Shop, refused: Refusals) -> None:
     shop.plain["name"] = "other"

@@ -12,6 +12,8 @@ from tests.failures.shop import Shop, rows
 
 from headrace.cli import cli
 
+pytestmark = pytest.mark.slow  # each test is a run
+
 
 @pytest.fixture
 def published(shop: Shop) -> Shop:

@@ -95,6 +95,7 @@ def test_logistic_regression_is_scikit_learns_on_scaled_columns(
     assert auc > 0.75
 
 
+@pytest.mark.slow
 def test_a_saved_forest_predicts_what_scikit_learn_predicts(
     frames: dict[str, pl.DataFrame], splits: dict[str, list[Path]], tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_linear_models_leave_categories_out_unless_named_and_forests_do_not(
     assert results[1].model == "baselines/named-it/model.json"
 
 
+@pytest.mark.slow
 def test_models_and_metrics_do_not_depend_on_the_shards_or_on_the_run(
     frames: dict[str, pl.DataFrame], tmp_path: Path
 ) -> None:

@@ -75,7 +75,6 @@ def test_the_sums_do_not_depend_on_partitions_or_buckets(
     assert sums(published(pipeline, tmp_path / "c", partition_bytes=300)[0]) == expected
 
 
-@pytest.mark.slow
 def test_operators_of_every_family_give_equal_sums_however_they_are_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +107,6 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Path]:
     return published(every_family(folder / "source"), folder / "c")
 
 
-@pytest.mark.slow
 def test_counts_add_up_and_ids_are_below_their_cardinality_in_every_split(families: tuple[Manifest, Path]) -> None:
     manifest, folder = families
     quality = manifest.quality
@@ -133,7 +131,6 @@ def test_counts_add_up_and_ids_are_below_their_cardinality_in_every_split(famili
             assert rows[name].max() < cardinality, (split, name)
 
 
-@pytest.mark.slow
 def test_the_vocabulary_that_the_manifest_names_decodes_a_renamed_category(
     families: tuple[Manifest, Path],
 ) -> None:
@@ -152,7 +149,6 @@ def test_the_vocabulary_that_the_manifest_names_decodes_a_renamed_category(
     assert rows.filter(pl.col("shop_id") == 1).height == both["shop"].null_count()
 
 
-@pytest.mark.slow
 def test_statistics_in_the_manifest_are_those_of_the_published_rows(families: tuple[Manifest, Path]) -> None:
     manifest, folder = families
     for split in manifest.splits:

@@ -20,7 +20,7 @@ from headrace.schemas.errors import DataError, PipelineError
 from headrace.transforms.registry import operator_from_plain
 from headrace.transforms.table import Table
 
-pytestmark = pytest.mark.usefixtures("no_report")
+pytestmark = [pytest.mark.usefixtures("no_report"), pytest.mark.slow]  # each test is a run
 
 Version = tuple[Manifest, Path, FittedPipeline]
 

@@ -254,6 +254,7 @@ def test_a_split_without_statistics_leaves_the_others_drawn(tmp_path: Path) -> N
     _write(tmp_path, _manifest(columns=(column,)))
 
 
+@pytest.mark.slow
 def test_many_columns_make_a_bounded_page_that_says_what_it_leaves_out(tmp_path: Path) -> None:
     columns = tuple(
         Column(

@@ -290,6 +290,7 @@ def test_merging_is_associative_and_commutative(plain: dict[str, Any], tmp_path:
 @pytest.mark.parametrize("plain", LEARNERS)
 @settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
+@pytest.mark.slow
 def test_what_is_learned_does_not_depend_on_the_partitions(
     plain: dict[str, Any], data: st.DataObject, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from headrace.pipelines.gallery.flights import sample as module
 from headrace.pipelines.gallery.flights.sample import DAMAGE_KINDS, KEY, Sample, cached_sample, write_sample
 from headrace.schemas.errors import CapabilityError, ConflictError, UsageError
 
+pytestmark = pytest.mark.slow  # writes and reads samples of real size
+
 _FIRST_DAMAGED_FLIGHT = 9001  # real flight numbers end at 8500
 
 
