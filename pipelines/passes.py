@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from headrace.engines.engine import CpuEngine, Engine
+from headrace.pipelines.asked import asked
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.resolve import Placed, Resolved
 from headrace.pipelines.splits import TimeSplit
@@ -64,14 +64,7 @@ def gathered(resolved: Resolved, number: int) -> list[str]:
 def columns_read(resolved: Resolved, number: int) -> tuple[str, ...]:
     """The source columns that a pass reads: what Polars asks a source for that runs the very query, on no rows."""
     engine = CpuEngine()
-    asked: set[str] = set()
     schema = pl.Schema({**resolved.source, ROW: pl.Int64()})
-
-    def nothing(columns: list[str] | None, predicate: pl.Expr | None, *_: int | None) -> Iterator[pl.DataFrame]:
-        asked.update(schema if columns is None else columns)
-        asked.update(() if predicate is None else predicate.meta.root_names())
-        empty = pl.DataFrame(schema=schema)
-        yield empty if columns is None else empty.select(columns)
 
     def apply(placed: Placed, frame: pl.LazyFrame) -> pl.LazyFrame:
         if not placed.collects:
@@ -81,6 +74,7 @@ def columns_read(resolved: Resolved, number: int) -> tuple[str, ...]:
         answers = pl.LazyFrame(schema={ROW: pl.Int64(), **{c: after[c] for c in placed.form.writes}})
         return frame.drop(placed.form.writes, strict=False).join(answers, on=ROW, how="left", maintain_order="left")
 
-    query = through(resolved, register_io_source(nothing, schema=schema), number, engine, apply)
-    query.select(gathered(resolved, number)).collect()
-    return tuple(c for c in resolved.source.names() if c in asked)
+    needed = asked(
+        schema, lambda rows: through(resolved, rows, number, engine, apply).select(gathered(resolved, number))
+    )
+    return tuple(c for c in resolved.source.names() if c in needed)

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 import polars as pl
 
 from headrace.engines.engine import CpuEngine, Engine
+from headrace.pipelines import leaks
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.names import ROW, SPLIT
@@ -138,6 +139,7 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
     stages = _Stages(tuple(frame.columns), first=1 if pipeline.contract.unique_keys() else 0)
     placed: list[Placed] = []
     split_index: int | None = None
+    tainted: leaks.Tainted = {pipeline.target: ""}
     for number, declared in enumerate(pipeline.steps, 1):
         with _Naming(number, declared):
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
@@ -149,11 +151,13 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
             with _Naming(number, declared):
                 form = learned_from_nothing(step, frame.lazy(), engine) if isinstance(step, Learner) else step
                 stage, pass_number = stages.place(step, form)
+                tainted = leaks.after(tainted, step, form, number, frame.schema, engine)
                 frame = engine.collect([form.apply(frame.lazy(), engine)])[0]
                 placed.append(Placed(len(placed), number, step, form, stage, pass_number))
     if split_index is None:
         split_index, frame = len(placed), _assign_split(pipeline, frame, engine)
     output, features = _output(pipeline, frame.schema)
+    _refuse_leaks(tainted, features, pipeline.target)
     passes = 1 + max(stages.last_pass, 0)
     return Resolved(pipeline, source, tuple(placed), split_index, passes, output, features)
 
@@ -234,6 +238,16 @@ def _output(pipeline: Pipeline, schema: pl.Schema) -> tuple[pl.Schema, tuple[str
         raise PipelineError(f"the target must be a number or a boolean, got {label}", where=f"target {pipeline.target}")
     published = (pipeline.target, *names, *output.keep)
     return pl.Schema({c: schema[c] for c in published}), names
+
+
+def _refuse_leaks(tainted: leaks.Tainted, features: tuple[str, ...], target: str) -> None:
+    for feature in features:
+        if feature in tainted:
+            raise PipelineError(
+                f"feature {feature!r} is made of the target {target!r}",
+                hint="TargetEncode gives a row the statistics of others; or leave the column out of output.features",
+                where=tainted[feature],
+            )
 
 
 def _near(name: str, schema: pl.Schema) -> str:
