@@ -103,15 +103,20 @@ def open_executor(cluster: str, engine: str = "cpu") -> Iterator[Executor]:
         Dask is not installed, local processes do not start, no scheduler answers or it has no workers, or its
         workers run another version of headrace, Polars or Python.
     """
+    refuse_unknown(cluster)
     if cluster == "inline":
         yield InlineExecutor()
         return
-    if cluster == "local" or cluster.startswith(("local:", "tcp://")):
-        from headrace.engines.cluster import open_cluster
+    from headrace.engines.cluster import open_cluster
 
-        with open_cluster(cluster, engine) as executor:
-            yield executor
-        return
-    raise UsageError(
-        f"unknown cluster {cluster!r}", hint="inline, local, local:4, or tcp://host:8786 for a running Dask scheduler"
-    )
+    with open_cluster(cluster, engine) as executor:
+        yield executor
+
+
+def refuse_unknown(cluster: str) -> None:
+    """Raise UsageError for what is no cluster's name; a number or an address in it is looked at when it is opened."""
+    if cluster not in ("inline", "local") and not cluster.startswith(("local:", "tcp://")):
+        raise UsageError(
+            f"unknown cluster {cluster!r}",
+            hint="inline, local, local:4, or tcp://host:8786 for a running Dask scheduler",
+        )

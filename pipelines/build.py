@@ -16,7 +16,7 @@ from headrace.catalog.build import Build, new_build
 from headrace.catalog.commit import Published
 from headrace.catalog.identity import uuid7
 from headrace.engines.detect import Chosen, choose
-from headrace.engines.executor import Executor, open_executor
+from headrace.engines.executor import Executor, open_executor, refuse_unknown
 from headrace.pipelines.fit import fit
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.options import RunOptions
@@ -92,6 +92,7 @@ class _Run:
         if there is not None:
             self._done(there)
             return
+        refuse_unknown(self.options.cluster)
         chosen = choose(self.options.engine)
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from headrace.engines.executor import Executor
 from headrace.pipelines.measuring import PassRecord, run_pass
 from headrace.pipelines.merging import answer_unique, answer_window, distinct_duplicates, learn
+from headrace.pipelines.rows import QUARANTINE
 from headrace.pipelines.tasks import Task
 from headrace.pipelines.work import Work
 from headrace.schemas.errors import DataError
@@ -90,13 +91,14 @@ def _refuse_too_many(work: Work, bad: int, reasons: dict[str, int]) -> None:
     allowed = work.pipeline.max_bad_fraction
     if bad <= allowed * work.plan.rows:
         return
+    where = f"{work.path}/pass-0/*/{QUARANTINE}"
     table = "".join(
         f"\n  {count:>10,}  {reason}" for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     )
     raise DataError(
-        f"{bad:,} of {work.plan.rows:,} rows break the contract ({bad / work.plan.rows:.1%}); "
-        f"max_bad_fraction allows {allowed:.1%}{table}",
-        hint="mend the data or the contract, or raise max_bad_fraction",
+        f"{bad:,} of {work.plan.rows:,} rows break the contract ({100 * bad / work.plan.rows:.3g}%); "
+        f"max_bad_fraction allows {100 * allowed:.3g}%{table}",
+        hint=f"mend the data or the contract, or raise max_bad_fraction; the rows are in {where}",
         where=work.pipeline.name,
     )
 

@@ -73,7 +73,7 @@ class Output(Part):
     order: Literal["shuffle", "source"] = "shuffle"
     seed: int = 0
     profile: Literal["fast", "cold"] = "fast"
-    shard_bytes: int = Field(256 << 20, ge=1 << 16)
+    shard_bytes: int = Field(128 << 20, ge=1 << 16)
 
 
 class Baseline(Part):

@@ -46,7 +46,7 @@ def test_column_of_nulls_only_that_nothing_learns_from(shop: Shop, dtype: pl.Dat
 def test_required_column_of_nulls_goes_to_quarantine_and_fails_the_run(shop: Shop, refused: Refusals) -> None:
     shop.column(name="price", required=True)
     shop.write(rows(1).with_columns(price=pl.lit(None, pl.Float64)))
-    refused("of 240 rows break the contract", "max_bad_fraction allows 1.0%", "price:required")
+    refused("of 240 rows break the contract", "max_bad_fraction allows 1%", "price:required")
 
 
 def test_nan_and_infinity_go_to_quarantine_with_the_reason(shop: Shop) -> None:
@@ -66,7 +66,7 @@ def test_more_bad_rows_than_allowed_gives_a_table_of_reasons(shop: Shop, refused
         city=pl.when(pl.int_range(pl.len()) < 9).then(pl.lit("Rom")).otherwise("city"),
     )
     shop.write(odd)
-    said = refused("shop: 9 of 240 rows break the contract (3.8%); max_bad_fraction allows 1.0%", "hint: mend the data")
+    said = refused("shop: 9 of 240 rows break the contract (3.75%); max_bad_fraction allows 1%", "hint: mend the data")
     assert said.splitlines()[1:3] == ["           9  city:allowed", "           5  price:finite"]
 
 

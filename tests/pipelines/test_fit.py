@@ -129,5 +129,5 @@ def test_too_many_bad_rows_stop_the_run_with_a_table_of_reasons(make: Make, tmp_
         pass
     # x is half the number: 0 to 9 without the null at 3.
     assert problem.value.message == (
-        "9 of 40 rows break the contract (22.5%); max_bad_fraction allows 1.0%\n           9  x:range"
+        "9 of 40 rows break the contract (22.5%); max_bad_fraction allows 1%\n           9  x:range"
     )
