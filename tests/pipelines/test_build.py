@@ -22,7 +22,7 @@ from headrace.pipelines.runs import list_runs
 from headrace.pipelines.staging import STAGES
 from headrace.schemas.errors import DataError, RunError
 
-pytestmark = pytest.mark.usefixtures("no_report")
+pytestmark = [pytest.mark.usefixtures("no_report"), pytest.mark.slow]  # each test is a run or more
 
 MEANS = [{"FillNull": {"columns": ["x"], "statistic": "mean"}}, {"Standardize": {"columns": ["x"]}}]
 
