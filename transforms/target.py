@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 import polars as pl
@@ -16,10 +16,8 @@ from headrace.transforms import exact
 from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform, named
 from headrace.transforms.columns import Columns
 from headrace.transforms.duration import parse_period
-from headrace.transforms.keys import hash64
+from headrace.transforms.folds import FOLD, FoldBy, none_as_nan, number_folds, smoothed_means, sums_of_others
 from headrace.transforms.table import Table
-
-FoldBy = Literal["key", "time"]
 
 
 def _period(text: str) -> str:
@@ -135,11 +133,11 @@ class TargetEncode(Learner):
         value = exact.finite(pl.col(self.target), dtype)
         digits = exact.sum_digits(pl.col(self.target), dtype)
         form = exact.form(dtype)
-        folded = _fold(frame, self.fold_by, self.fold_on.names, self.folds, self.every, schema, engine)
+        folded = number_folds(frame, self.fold_by, self.fold_on.names, self.folds, self.every, schema, engine)
         return (
             folded.select(
                 *(pl.col(c).alias(k) for k, c in zip(self._keys, self.columns, strict=True)),
-                pl.col(_FOLD).alias("fold"),
+                pl.col(FOLD).alias("fold"),
                 value.is_not_null().cast(pl.Int64).alias("count"),
                 *(d.fill_null(0).alias(n) for n, d in zip(form.names("sum"), digits, strict=True)),
             )
@@ -166,18 +164,24 @@ class TargetEncode(Learner):
 
         per_fold = total.group_by("fold").agg(pl.col(numbers).sum()).sort("fold")
         everything = total.select(pl.col(numbers).sum())
-        prior_all = _means(everything, form, self.prior, 0.0, None)
-        others = _others(per_fold, everything, [], numbers, self.fold_by)
-        priors = per_fold.select("fold").with_columns(_means(others, form, self.prior, 0.0, None).alias("prior"))
+        prior_all = smoothed_means(everything, form, self.prior, 0.0, None)
+        others = sums_of_others(per_fold, everything, [], numbers, self.fold_by)
+        priors = per_fold.select("fold").with_columns(
+            smoothed_means(others, form, self.prior, 0.0, None).alias("prior")
+        )
 
         known = total.drop_nulls(keys).sort([*keys, "fold"])
         per_key = known.group_by(keys, maintain_order=True).agg(pl.col(numbers).sum())
         full = per_key.filter(pl.col("count") > 0)
-        encoded_full = _means(full, form, self.prior, self.smoothing, np.full(full.height, _none_as_nan(prior_all[0])))
+        encoded_full = smoothed_means(
+            full, form, self.prior, self.smoothing, np.full(full.height, none_as_nan(prior_all[0]))
+        )
 
-        rows = _others(known, per_key, keys, numbers, self.fold_by)
+        rows = sums_of_others(known, per_key, keys, numbers, self.fold_by)
         prior = known.select("fold").join(priors, on="fold", how="left", maintain_order="left")["prior"]
-        encoded = _means(rows, form, self.prior, self.smoothing, prior.cast(pl.Float64).fill_null(np.nan).to_numpy())
+        encoded = smoothed_means(
+            rows, form, self.prior, self.smoothing, prior.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        )
         return TargetEncoded(
             columns=self.columns,
             output=self.writes[0],
@@ -241,73 +245,18 @@ class TargetEncoded(Transform):
         serving = pl.col(_FULL).fill_null(pl.lit(self.prior, pl.Float32))
         if SPLIT not in schema:
             return frame.with_columns(serving.alias(self.output)).drop(_FULL)
-        frame = _fold(frame, self.fold_by, self.fold_on.names, self.folds, self.every, schema, engine)
+        frame = number_folds(frame, self.fold_by, self.fold_on.names, self.folds, self.every, schema, engine)
         folds = (
-            self.fold_encodings.frame.lazy().rename({**names, "fold": _FOLD, "value": _OTHER}).cast(keys, strict=False)
+            self.fold_encodings.frame.lazy().rename({**names, "fold": FOLD, "value": _OTHER}).cast(keys, strict=False)
         )
-        priors = self.fold_priors.frame.lazy().rename({"fold": _FOLD, "prior": _PRIOR})
-        frame = frame.join(folds, on=[*on, _FOLD], how="left", maintain_order="left")
-        frame = frame.join(priors, on=_FOLD, how="left", maintain_order="left")
+        priors = self.fold_priors.frame.lazy().rename({"fold": FOLD, "prior": _PRIOR})
+        frame = frame.join(folds, on=[*on, FOLD], how="left", maintain_order="left")
+        frame = frame.join(priors, on=FOLD, how="left", maintain_order="left")
         training = pl.coalesce(_OTHER, _PRIOR).fill_null(pl.lit(self.start, pl.Float32))
         value = pl.when(pl.col(SPLIT) == TRAIN).then(training).otherwise(serving)
-        return frame.with_columns(value.alias(self.output)).drop(_FULL, _FOLD, _OTHER, _PRIOR)
+        return frame.with_columns(value.alias(self.output)).drop(_FULL, FOLD, _OTHER, _PRIOR)
 
 
-_FOLD: Final = "__target_fold"
 _FULL: Final = "__target_full"
 _OTHER: Final = "__target_other"
 _PRIOR: Final = "__target_prior"
-
-
-def _fold(
-    frame: pl.LazyFrame,
-    by: FoldBy,
-    on: tuple[str, ...],
-    folds: int,
-    every: str,
-    schema: pl.Schema,
-    engine: Engine,
-) -> pl.LazyFrame:
-    """Add the number of the row's fold or period; a null time is in a period before all others."""
-    if by == "time":
-        period = parse_period(every).number(on[0], schema[on[0]]).cast(pl.Int64).fill_null(_NEVER)
-        return frame.with_columns(period.alias(_FOLD))
-    hashed = hash64(frame, on, schema, _FOLD, engine)
-    return hashed.with_columns((pl.col(_FOLD) % folds).cast(pl.Int64))
-
-
-_NEVER: Final = -(1 << 62)
-
-
-def _others(rows: pl.DataFrame, totals: pl.DataFrame, keys: list[str], numbers: list[str], by: FoldBy) -> pl.DataFrame:
-    """What each row of a fold is encoded from: the sums of the other folds, or those of the periods before.
-
-    `rows` are sorted by fold within each key. Rows without a time are encoded from nothing, and count for nothing
-    before anything either: nobody knows that they were earlier.
-    """
-    if by == "time":
-        dated = [pl.when(pl.col("fold") != _NEVER).then(pl.col(n)).otherwise(0).alias(n) for n in numbers]
-        before = [(pl.col(n).cum_sum() - pl.col(n)) for n in numbers]
-        return rows.with_columns(dated).select(e.over(keys) if keys else e for e in before)
-    if not keys:
-        return rows.select((pl.lit(totals[n].item(), pl.Int64) - pl.col(n)).alias(n) for n in numbers)
-    joined = rows.join(totals, on=keys, how="left", maintain_order="left", suffix=":all")
-    return joined.select((pl.col(f"{n}:all") - pl.col(n)).alias(n) for n in numbers)
-
-
-def _means(rows: pl.DataFrame, form: exact.Fixed, start: float | None, smoothing: float, prior: Any) -> pl.Series:
-    """`(sum + m * prior) / (count + m)` per row; the prior where nothing counts, `start` where there is none."""
-    counts = rows["count"].to_numpy().astype(np.float64)
-    sums = form.floats([rows[n].to_numpy() for n in form.names("sum")])
-    fallback = np.full(len(counts), _none_as_nan(start)) if prior is None else prior
-    weight = 0.0 if prior is None else smoothing
-    divisor = counts + weight
-    known = (counts > 0) & (divisor > 0)
-    with np.errstate(invalid="ignore"):
-        weighted = sums + (weight * fallback if weight else 0.0)
-    means = np.divide(weighted, divisor, out=fallback.copy(), where=known)
-    return pl.Series(means, dtype=pl.Float64, nan_to_null=True)
-
-
-def _none_as_nan(value: float | None) -> float:
-    return float("nan") if value is None else value
