@@ -75,6 +75,13 @@ class RunError(HeadraceError):
     exit_code = 1
 
 
+class GpuMemoryError(HeadraceError):
+    """A task needed more memory than the device had left; its worker is not to be used again."""
+
+    code = "gpu-memory"
+    exit_code = 1
+
+
 class CapabilityError(HeadraceError):
     """What this machine or installation cannot do: no GPU, a missing extra, a store that refuses."""
 
