@@ -15,7 +15,8 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.ctr_pipeline import pipeline
-from headrace.engines.engine import CpuEngine, Engine
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine
 from headrace.transforms.base import UNIT, Learner, Operator, Transform
 
 

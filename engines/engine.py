@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Literal, Protocol
 
 import polars as pl
 
-from headrace.engines.kernels import asof, lookup, rolling, xxhash64
+from headrace.engines.kernels import asof, rolling
 
 EngineName = Literal["cpu", "gpu"]
+
+
+class Held(Protocol):
+    """Rows that an engine holds where it computes: in this process's memory, or on its GPU."""
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def schema(self) -> pl.Schema: ...
+
+    def lazy(self) -> pl.LazyFrame:
+        """A query over these rows, to be run by the same engine."""
+        ...
+
+    def slice(self, first: int, rows: int) -> Held:
+        """Some of the rows; their values are not copied."""
+        ...
+
+    def to_polars(self) -> pl.DataFrame:
+        """The rows in this process's memory."""
+        ...
 
 
 class Engine(Protocol):
@@ -18,6 +40,27 @@ class Engine(Protocol):
 
     @property
     def name(self) -> EngineName: ...
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The steps that this engine handed to the CPU, as `label: reason`, since it was opened."""
+        ...
+
+    def hold(self, frame: pl.LazyFrame) -> Held:
+        """Run a query and keep its rows where the engine computes."""
+        ...
+
+    def step(
+        self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
+    ) -> pl.LazyFrame:
+        """Add a step to a query: what `apply` makes of it on this engine, or on the CPU where this one cannot.
+
+        Raises
+        ------
+        CapabilityError
+            The engine is strict, and cannot run the step.
+        """
+        ...
 
     def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
         """Run queries together, what they share only once.
@@ -66,63 +109,3 @@ class Engine(Protocol):
         length: timedelta,
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame: ...
-
-
-class CpuEngine:
-    """Polars' own in-memory engine."""
-
-    name: EngineName = "cpu"
-
-    def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
-        return pl.collect_all(frames, engine="streaming" if any_order else "in-memory")
-
-    def lookup(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        vocabulary: pl.DataFrame,
-        output: str,
-        *,
-        first: int = 0,
-        missing: int | None = None,
-        null: int | None = None,
-    ) -> pl.LazyFrame:
-        return lookup.cpu(frame, column, vocabulary, output, first=first, missing=missing, null=null)
-
-    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
-        return xxhash64.cpu(frame, column, dtype, seed, output)
-
-    def join_asof(
-        self,
-        frame: pl.LazyFrame,
-        table: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        left_on: str,
-        right_on: str,
-        direction: asof.Direction = "backward",
-        tolerance: timedelta | None = None,
-        exact: bool = True,
-    ) -> pl.LazyFrame:
-        return asof.cpu(
-            frame,
-            table,
-            by=by,
-            left_on=left_on,
-            right_on=right_on,
-            direction=direction,
-            tolerance=tolerance,
-            exact=exact,
-        )
-
-    def rolling(
-        self,
-        frame: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        on: str,
-        known_at: str | None,
-        length: timedelta,
-        outputs: tuple[rolling.Output, ...],
-    ) -> pl.LazyFrame:
-        return rolling.cpu(frame, by=by, on=on, known_at=known_at, length=length, outputs=outputs)

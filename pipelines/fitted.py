@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.schemas.checks import loses_nothing
 from headrace.schemas.dtypes import dtype_name, parse_dtype
 from headrace.schemas.errors import DataError, HeadraceError, PipelineError

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from headrace.engines.engine import CpuEngine, Engine
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine
 from headrace.pipelines.asked import asked
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.resolve import Placed, Resolved

@@ -13,7 +13,8 @@ from difflib import get_close_matches
 
 import polars as pl
 
-from headrace.engines.engine import CpuEngine, Engine
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine
 from headrace.pipelines import leaks
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from headrace.engines.engine import CpuEngine, Engine
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine
 from headrace.pipelines.exchange import read_rows
 from headrace.pipelines.passes import through
 from headrace.pipelines.plan import Partition

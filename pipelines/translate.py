@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines import translation
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.translation import TranslationEngine
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.passes import assign_split

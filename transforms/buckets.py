@@ -38,7 +38,7 @@ class Bucketize(Transform):
 
     Examples
     --------
-    >>> from headrace.engines.engine import CpuEngine
+    >>> from headrace.engines.cpu import CpuEngine
     >>> step = Bucketize(columns="age", boundaries=[18, 65])
     >>> step.apply(pl.LazyFrame({"age": [17, 18, 65, None]}), CpuEngine()).collect()["age"].to_list()
     [0, 1, 2, None]

@@ -94,7 +94,7 @@ class Log1p(Transform):
 
     Examples
     --------
-    >>> from headrace.engines.engine import CpuEngine
+    >>> from headrace.engines.cpu import CpuEngine
     >>> Log1p(columns="clicks").apply(pl.LazyFrame({"clicks": [0, None]}), CpuEngine()).collect()["clicks"].to_list()
     [0.0, None]
     """

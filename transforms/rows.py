@@ -27,7 +27,7 @@ class Filter(Transform):
 
     Examples
     --------
-    >>> from headrace.engines.engine import CpuEngine
+    >>> from headrace.engines.cpu import CpuEngine
     >>> step = Filter(where="dep_delay > 15")
     >>> step.apply(pl.LazyFrame({"dep_delay": [3, 20, None]}), CpuEngine()).collect()["dep_delay"].to_list()
     [20]

@@ -145,7 +145,7 @@ class Derive(Transform):
 
     Examples
     --------
-    >>> from headrace.engines.engine import CpuEngine
+    >>> from headrace.engines.cpu import CpuEngine
     >>> step = Derive(late="delay > 15", hours=pl.col("delay") / 60)
     >>> step.apply(pl.LazyFrame({"delay": [30, None]}), CpuEngine()).collect().rows()
     [(30, True, 0.5), (None, None, None)]

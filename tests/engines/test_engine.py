@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 
 
 @pytest.mark.parametrize("any_order", [False, True])

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from headrace.engines import translation
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels.rolling import Output
 from headrace.engines.translation import KERNELS, TranslationEngine, available, require, untranslatable
 from headrace.schemas.errors import CapabilityError

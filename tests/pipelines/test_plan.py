@@ -9,7 +9,7 @@ import pytest
 from tests.pipelines.conftest import Make, contract_of, small
 from tests.pipelines.families import every_family
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.options import RunOptions
 from headrace.pipelines.passes import gathered

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.pipelines.splits import FractionSplit, HashSplit, TimeSplit
 from headrace.schemas.errors import PipelineError
 from headrace.schemas.names import ROW, SPLIT

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.translation import TranslationEngine, untranslatable
 from headrace.transforms.base import Learner, Operator, Transform
 from headrace.transforms.table import TableFolder

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from sklearn.preprocessing import KBinsDiscretizer
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.transforms.base import UNIT, Ids
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
 from headrace.transforms.columns import Columns

@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from headrace.engines.engine import CpuEngine, Engine
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine
 from headrace.engines.translation import KERNELS, TranslationEngine, available, untranslatable
 from headrace.transforms.base import UNIT, Join, Learner, Operator, Transform, to_plain
 from headrace.transforms.registry import FITTED, OPERATORS, operator_from_plain

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.dates import Cyclic, DateParts
 

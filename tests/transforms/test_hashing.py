@@ -10,7 +10,7 @@ import pytest
 import xxhash
 from pydantic import ValidationError
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Ids
 from headrace.transforms.hashing import HashBucket, HashCross

@@ -5,7 +5,7 @@ import struct
 import polars as pl
 import xxhash
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.transforms.keys import combined, hash64
 
 

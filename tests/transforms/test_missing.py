@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 from sklearn.impute import SimpleImputer
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import UNIT
 from headrace.transforms.missing import DropNull, FillNull

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.transforms.base import UNIT
 from headrace.transforms.moments import Moments
 from headrace.transforms.scale import Standardize, Standardized

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels import asof
 
 ENGINE = CpuEngine()

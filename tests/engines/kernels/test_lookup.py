@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels import lookup
 
 ENGINE = CpuEngine()

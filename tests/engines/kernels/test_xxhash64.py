@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import xxhash
 
-from headrace.engines.engine import CpuEngine
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels import xxhash64
 
 ENGINE = CpuEngine()

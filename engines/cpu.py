@@ -1,0 +1,105 @@
+"""The CPU engine: Polars, and the CPU bodies of the named kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from headrace.engines.engine import Engine, EngineName
+from headrace.engines.kernels import asof, lookup, rolling, xxhash64
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Rows in this process's memory."""
+
+    frame: pl.DataFrame
+
+    @property
+    def height(self) -> int:
+        return self.frame.height
+
+    @property
+    def schema(self) -> pl.Schema:
+        return self.frame.schema
+
+    def lazy(self) -> pl.LazyFrame:
+        return self.frame.lazy()
+
+    def slice(self, first: int, rows: int) -> InMemory:
+        return InMemory(self.frame.slice(first, rows))
+
+    def to_polars(self) -> pl.DataFrame:
+        return self.frame
+
+
+class CpuEngine:
+    """Polars' own in-memory engine."""
+
+    name: EngineName = "cpu"
+    fallbacks: tuple[str, ...] = ()
+
+    def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
+        return pl.collect_all(frames, engine="streaming" if any_order else "in-memory")
+
+    def hold(self, frame: pl.LazyFrame) -> InMemory:
+        return InMemory(frame.collect())
+
+    def step(
+        self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
+    ) -> pl.LazyFrame:
+        return apply(frame, self)
+
+    def lookup(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        vocabulary: pl.DataFrame,
+        output: str,
+        *,
+        first: int = 0,
+        missing: int | None = None,
+        null: int | None = None,
+    ) -> pl.LazyFrame:
+        return lookup.cpu(frame, column, vocabulary, output, first=first, missing=missing, null=null)
+
+    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
+        return xxhash64.cpu(frame, column, dtype, seed, output)
+
+    def join_asof(
+        self,
+        frame: pl.LazyFrame,
+        table: pl.LazyFrame,
+        *,
+        by: tuple[str, ...],
+        left_on: str,
+        right_on: str,
+        direction: asof.Direction = "backward",
+        tolerance: timedelta | None = None,
+        exact: bool = True,
+    ) -> pl.LazyFrame:
+        return asof.cpu(
+            frame,
+            table,
+            by=by,
+            left_on=left_on,
+            right_on=right_on,
+            direction=direction,
+            tolerance=tolerance,
+            exact=exact,
+        )
+
+    def rolling(
+        self,
+        frame: pl.LazyFrame,
+        *,
+        by: tuple[str, ...],
+        on: str,
+        known_at: str | None,
+        length: timedelta,
+        outputs: tuple[rolling.Output, ...],
+    ) -> pl.LazyFrame:
+        return rolling.cpu(frame, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
