@@ -1,0 +1,185 @@
+"""The GPU engine: queries run by cuDF on this process's device, kernels by their bodies on pylibcudf."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine, EngineName
+from headrace.engines.gpu import asof, lookup, query, rolling, xxhash64
+from headrace.engines.gpu.frame import DeviceFrame
+from headrace.engines.gpu.source import Chains, Kernel
+from headrace.engines.kernels import xxhash64 as hashing
+from headrace.engines.kernels.asof import Direction
+from headrace.engines.kernels.rolling import Output
+from headrace.engines.translation import TranslationEngine, untranslatable
+from headrace.schemas.errors import CapabilityError
+
+_LOG = logging.getLogger("headrace")
+_STRICT = "leave --strict-gpu out, and this step runs on the CPU with the same result; or write it in another way"
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """Rows on the device."""
+
+    frame: DeviceFrame
+
+    @property
+    def height(self) -> int:
+        return self.frame.height
+
+    @property
+    def schema(self) -> pl.Schema:
+        return self.frame.schema
+
+    def lazy(self) -> pl.LazyFrame:
+        return query.as_source(self.frame.schema, self.frame.select)
+
+    def slice(self, first: int, rows: int) -> OnDevice:
+        return OnDevice(self.frame.slice(first, rows))
+
+    def to_polars(self) -> pl.DataFrame:
+        return query.to_polars(self.frame)
+
+
+class GpuEngine:
+    """cuDF through its Polars engine.
+
+    Parameters
+    ----------
+    strict
+        Refuse what cannot run on the device, instead of running it on the CPU.
+    """
+
+    name: EngineName = "gpu"
+
+    def __init__(self, strict: bool = False) -> None:
+        self._strict = strict
+        self._cpu = CpuEngine()
+        self._chains = Chains()
+        self._vocabularies = lookup.Vocabularies()
+        self._fallbacks: dict[str, str] = {}
+        self._lacking: dict[tuple[str, tuple[tuple[str, pl.DataType], ...]], tuple[str, ...]] = {}
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        return tuple(f"{label}: {reason}" for label, reason in self._fallbacks.items())
+
+    def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
+        return [self.hold(frame).to_polars() for frame in frames]
+
+    def hold(self, frame: pl.LazyFrame) -> OnDevice:
+        try:
+            return OnDevice(query.run(frame))
+        except query.Untranslatable as problem:
+            self._falls_back(f"a query for {', '.join(frame.collect_schema().names()[:3])}", problem.reasons)
+            return OnDevice(query.from_polars(query.run_on_host(frame)))
+
+    def step(
+        self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
+    ) -> pl.LazyFrame:
+        schema = frame.collect_schema()
+        lacking = self._lacks(label, schema, apply)
+        if not lacking:
+            return apply(frame, self)
+        self._falls_back(label, lacking)
+        # Between two sources: what comes before and after it stays on the device.
+        before = query.as_source(schema, lambda wanted: query.run(frame.select(wanted)))
+        after = apply(before, self._cpu)
+        return query.as_source(
+            after.collect_schema(), lambda wanted: query.from_polars(query.run_on_host(after.select(wanted)))
+        )
+
+    def _lacks(
+        self, label: str, schema: pl.Schema, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
+    ) -> tuple[str, ...]:
+        key = label, tuple(schema.items())
+        if key not in self._lacking:
+            probe = apply(pl.LazyFrame(schema=schema), TranslationEngine())
+            self._lacking[key] = tuple(untranslatable(probe))
+        return self._lacking[key]
+
+    def _falls_back(self, label: str, reasons: Sequence[str]) -> None:
+        reason = "; ".join(reasons)
+        if self._strict:
+            raise CapabilityError(f"the GPU engine cannot run {label}: {reason}", hint=_STRICT)
+        if label not in self._fallbacks:
+            _LOG.warning("%s runs on the CPU: %s", label, reason)
+            self._fallbacks[label] = reason
+
+    def lookup(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        vocabulary: pl.DataFrame,
+        output: str,
+        *,
+        first: int = 0,
+        missing: int | None = None,
+        null: int | None = None,
+    ) -> pl.LazyFrame:
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            values = self._vocabularies.of(vocabulary)
+            return lookup.gpu(rows, column, values, output, first=first, missing=missing, null=null)
+
+        return self._chains.add(frame, Kernel((column,), {output: pl.Int32()}, body))
+
+    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
+        if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
+            return hashing.cpu(frame, column, dtype, seed, output)
+
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            return xxhash64.gpu(rows, column, output, seed)
+
+        return self._chains.add(frame, Kernel((column,), {output: pl.UInt64()}, body))
+
+    def join_asof(
+        self,
+        frame: pl.LazyFrame,
+        table: pl.LazyFrame,
+        *,
+        by: tuple[str, ...],
+        left_on: str,
+        right_on: str,
+        direction: Direction = "backward",
+        tolerance: timedelta | None = None,
+        exact: bool = True,
+    ) -> pl.LazyFrame:
+        added = {n: dtype for n, dtype in table.collect_schema().items() if n not in (*by, right_on)}
+
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            return asof.gpu(
+                rows,
+                query.run(table),
+                by=by,
+                left_on=left_on,
+                right_on=right_on,
+                direction=direction,
+                tolerance=tolerance,
+                exact=exact,
+            )
+
+        return self._chains.add(frame, Kernel((*by, left_on), added, body))
+
+    def rolling(
+        self,
+        frame: pl.LazyFrame,
+        *,
+        by: tuple[str, ...],
+        on: str,
+        known_at: str | None,
+        length: timedelta,
+        outputs: tuple[Output, ...],
+    ) -> pl.LazyFrame:
+        reads = dict.fromkeys([*by, on, *([known_at] if known_at else []), *(o.column for o in outputs)])
+
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            return rolling.gpu(rows, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
+
+        return self._chains.add(frame, Kernel(tuple(reads), {o.name: o.dtype for o in outputs}, body))

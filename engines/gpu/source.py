@@ -1,0 +1,69 @@
+"""Kernels in a query: each adds columns to the rows before it, and is asked only for what the rest of the query needs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from headrace.engines.gpu.frame import DeviceFrame
+from headrace.engines.gpu.query import as_source, run
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel at its place in a query.
+
+    Parameters
+    ----------
+    reads
+        The columns that `body` looks at.
+    writes
+        The columns that it adds or replaces, and their types.
+    body
+        From rows with at least the columns `reads` to the same rows with the columns `writes` as well.
+    """
+
+    reads: tuple[str, ...]
+    writes: Mapping[str, pl.DataType]
+    body: Callable[[DeviceFrame], DeviceFrame]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A query, and the kernels that follow on it with nothing in between: the query runs once for all of them."""
+
+    frame: pl.LazyFrame
+    kernels: tuple[Kernel, ...] = ()
+
+    def compute(self, wanted: Sequence[str]) -> DeviceFrame:
+        """These columns and no others: kernels whose columns nobody asks for are left out."""
+        needed = dict.fromkeys(wanted)
+        kept: list[Kernel] = []
+        for kernel in reversed(self.kernels):
+            if needed.keys() & kernel.writes.keys():
+                kept.append(kernel)
+                needed = dict.fromkeys([*(c for c in needed if c not in kernel.writes), *kernel.reads])
+        rows = run(self.frame.select(c for c in self.frame.collect_schema() if c in needed))
+        for kernel in reversed(kept):
+            rows = kernel.body(rows)
+        return rows.select(list(wanted))
+
+
+class Chains:
+    """The chains behind queries that end in a kernel, for as long as the query lives."""
+
+    def __init__(self) -> None:
+        self._chains: dict[int, Chain] = {}
+
+    def add(self, frame: pl.LazyFrame, kernel: Kernel) -> pl.LazyFrame:
+        """The query with a kernel behind it."""
+        before = self._chains.get(id(frame)) or Chain(frame)
+        chain = Chain(before.frame, (*before.kernels, kernel))
+        schema = pl.Schema({**frame.collect_schema(), **kernel.writes})
+        source = as_source(schema, chain.compute)
+        self._chains[id(source)] = chain
+        weakref.finalize(source, self._chains.pop, id(source), None)
+        return source
