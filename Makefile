@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test check fast lint types layers bench clean
+.PHONY: help setup demo test check fast lint types layers bench gpu-test gpu-bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(DEV_STAMP) ## make .venv with everything that development needs
 
@@ -44,6 +44,12 @@ fast: $(DEV_STAMP)
 bench: $(DEV_STAMP) ## headrace against a hand-written script, pandas and scikit-learn
 	$(BIN)/python -m benchmarks.ctr_compare
 
+gpu-test: $(DEV_STAMP) ## the tests that need a GPU; each says why where there is none
+	$(BIN)/python -m pytest -m gpu tests/gpu
+
+gpu-bench: $(DEV_STAMP) ## ctr on the GPU: headrace, plain cuDF, plain dask-cudf, the floor
+	$(BIN)/python -m benchmarks.gpu_compare
+
 clean: ## remove .venv, caches and build output; published datasets stay
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -61,6 +67,6 @@ $(RUN_STAMP): pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml $(VENV)/.made
-	@echo "installing headrace with its extra dev into $(VENV): cudf-polars is large, so this takes minutes the first time"
+	@echo "installing headrace with its extra dev into $(VENV): RAPIDS is large (4 GB), so this takes minutes the first time"
 	@$(PIP) install --quiet --editable '.[dev]'
 	@touch $@ $(RUN_STAMP)
