@@ -1,90 +1,142 @@
-"""Opens what `--cluster local[:N]` and `--cluster tcp://host:port` name: processes on this machine, or a Dask cluster
-that someone else runs.
-"""
+"""Opens what `--cluster` names, where that is more than this process: `local[:N]`, `cuda[:N]` or `tcp://host:port`."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import socket
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import util
-from typing import Any
-from urllib.parse import urlsplit
 
-from headrace.engines.processes import local_processes
-from headrace.engines.remote import RemoteExecutor, WorkersLeft
-from headrace.schemas.errors import CapabilityError, RunError, UsageError
+from headrace.engines.connect import closing, connect
+from headrace.engines.engine import EngineName
+from headrace.engines.gpu.options import GpuOptions
+from headrace.engines.joined import cannot_renew, endpoint, join
+from headrace.engines.processes import LOST_WORKER_HINT, local_processes
+from headrace.engines.remote import Connection, RemoteExecutor
+from headrace.schemas.errors import CapabilityError, UsageError
 
 MOST_LOCAL_WORKERS = 256
-_SAME_EVERYWHERE = ("headrace", "polars", "python")
 
 
 @contextmanager
 def open_cluster(
     cluster: str,
-    engine: str,
+    engine: EngineName,
+    gpu: GpuOptions | None = None,
     *,
-    start_seconds: float = 60.0,
+    start_seconds: float | None = None,
     connect_seconds: float = 10.0,
-    patience_seconds: float = 60.0,
+    patience_seconds: float | None = None,
 ) -> Iterator[RemoteExecutor]:
     """Start or join a cluster; on leaving, end what was started here and nothing else.
 
     Parameters
     ----------
     cluster
-        `local` (one worker per core), `local:N`, or `tcp://host:port`.
+        `local` (one worker per core) or `local:N` for the CPU engine, `cuda` (one worker per GPU) or `cuda:N` for the
+        GPU engine, `tcp://host:port` for either.
     engine
-        `cpu` or `gpu`; local workers are for the CPU engine.
+        `cpu` or `gpu`.
+    gpu
+        How the workers of `cuda` are set up.
     start_seconds
-        How long local processes may take to start.
+        How long processes may take to start: a minute, or three where each worker imports cuDF.
     connect_seconds
         How long a running scheduler may take to answer and to have a worker.
     patience_seconds
-        How long a map waits when a running scheduler has lost its last worker.
+        How long a map waits for a worker when the last one is lost: a minute, or three for `cuda`.
 
     Raises
     ------
     UsageError
-        `cluster` is none of these.
+        `cluster` is none of these, or not for this engine.
     CapabilityError
-        Dask is not installed, the processes do not start, no scheduler answers or has workers, or a worker runs
-        another version of headrace, Polars or Python.
+        Dask or Dask-CUDA is not installed, the processes do not start, no scheduler answers or has workers, a worker
+        runs other versions, or two workers of the GPU engine are on one GPU or on none.
     """
-    joins = cluster.startswith("tcp://")
-    host, port = _endpoint(cluster) if joins else ("", 0)
-    count = None if joins else _count(cluster)
-    if util.find_spec("distributed") is None:
-        raise CapabilityError(
-            f"--cluster {cluster} needs Dask, which is not installed", hint="pip install 'headrace[build]'"
+    with ExitStack() as stack:
+        kind = cluster_kind(cluster, engine)
+        if util.find_spec("distributed") is None:
+            raise CapabilityError(
+                f"--cluster {cluster} needs Dask, which is not installed", hint="pip install 'headrace[build]'"
+            )
+        if kind == "joined":
+            patience = patience_seconds or 60.0
+            joined = join(cluster, engine, connect_seconds=connect_seconds, patience_seconds=patience)
+            connection = stack.enter_context(joined)
+
+            def renewed() -> Connection:
+                raise cannot_renew(cluster)
+
+            yield RemoteExecutor(cluster, connection, renewed)
+            return
+        address, opens = (
+            _cuda(cluster, gpu or GpuOptions(), start_seconds or 180.0, patience_seconds or 180.0)
+            if kind == "cuda"
+            else _local(cluster, start_seconds or 60.0)
         )
-    if joins:
-        with _joined(cluster, host, port, connect_seconds, patience_seconds) as executor:
-            yield executor
-        return
-    if engine == "gpu":
-        raise CapabilityError(
-            f"--cluster {cluster} starts workers for the CPU engine", hint="use --cluster inline with --engine gpu"
+
+        def fresh() -> Connection:
+            stack.close()
+            return stack.enter_context(opens())
+
+        yield RemoteExecutor(address, fresh(), fresh)
+
+
+def cluster_kind(cluster: str, engine: EngineName) -> str:
+    """`inline`, `local`, `cuda`, or `joined` for the cluster of others.
+
+    Raises
+    ------
+    UsageError
+        It is none of these, or not for this engine.
+    """
+    if cluster == "inline":
+        return cluster
+    if cluster.startswith("tcp://"):
+        endpoint(cluster)
+        return "joined"
+    _count(cluster)
+    kind, colon, count = cluster.partition(":")
+    suits = "cpu" if kind == "local" else "gpu"
+    if engine != suits:
+        other = "cuda" if kind == "local" else "local"
+        raise UsageError(
+            f"--cluster {cluster} starts workers for the {suits.upper()} engine, and the engine is {engine}",
+            hint=f"use --cluster {other}{colon}{count} or inline, or --engine {suits}",
         )
-    with _local(count, start_seconds) as executor:
-        yield executor
+    return kind
+
+
+Opens = Callable[[], AbstractContextManager[Connection]]
+
+
+def _cuda(cluster: str, options: GpuOptions, start_seconds: float, patience_seconds: float) -> tuple[str, Opens]:
+    from headrace.engines import cuda_cluster
+
+    gpus = cuda_cluster.chosen_gpus(cluster, _count(cluster))
+    cuda_cluster.require(cluster, options)
+
+    def opens() -> AbstractContextManager[Connection]:
+        return cuda_cluster.open_cuda(gpus, options, start_seconds=start_seconds, patience_seconds=patience_seconds)
+
+    return f"cuda:{len(gpus)}", opens
+
+
+def _local(cluster: str, start_seconds: float) -> tuple[str, Opens]:
+    from dask.system import CPU_COUNT
+
+    count = _count(cluster) or CPU_COUNT
+    return f"local:{count}", lambda: _open_local(count, CPU_COUNT, start_seconds)
 
 
 @contextmanager
-def _local(count: int | None, start_seconds: float) -> Iterator[RemoteExecutor]:
-    from dask.system import CPU_COUNT
-
-    count = count or CPU_COUNT
+def _open_local(count: int, cores: int, start_seconds: float) -> Iterator[Connection]:
     deadline = time.monotonic() + start_seconds
-    with local_processes(count, CPU_COUNT) as processes:
+    with local_processes(count, cores) as processes:
         address = processes.start(deadline)
         try:
-            client = _client(address, max(1.0, deadline - time.monotonic()))
+            client = connect(address, max(1.0, deadline - time.monotonic()))
         except Exception as error:
             raise processes.cannot_start(f"the scheduler at {address} does not answer: {error}") from error
 
@@ -92,148 +144,19 @@ def _local(count: int | None, start_seconds: float) -> Iterator[RemoteExecutor]:
             processes.replace_ended()
             return processes.count
 
-        with _closing(client):
+        with closing(client):
             processes.wait_for_workers(lambda: len(client.nthreads()), deadline)
-            yield RemoteExecutor(client, f"local:{count}", watch, processes.ended, processes.lost_scheduler)
-
-
-@contextmanager
-def _joined(
-    cluster: str, host: str, port: int, connect_seconds: float, patience_seconds: float
-) -> Iterator[RemoteExecutor]:
-    deadline = time.monotonic() + connect_seconds
-    try:
-        # Dask's client tries again until its timeout where a name or port is wrong, and for ever where what listens
-        # never answers. So it is given the address of a scheduler that has answered.
-        socket.create_connection((host, port), timeout=connect_seconds).close()
-        _ask_who(cluster, connect_seconds)
-        client = _client(cluster, connect_seconds)
-    except Exception as error:  # what is listening there can be anything
-        raise CapabilityError(
-            f"no Dask scheduler answers: {error or type(error).__name__}",
-            hint="check the address, and that `dask scheduler` runs there with the same version of distributed",
-            where=cluster,
-        ) from error
-
-    def lost() -> RunError:
-        return RunError(
-            "the connection to the scheduler is lost",
-            hint="look at the scheduler's log, and run again: finished partitions are not repeated",
-            where=cluster,
-        )
-
-    with _closing(client):
-        _wait_for_worker(client, cluster, deadline, connect_seconds)
-        _compare_versions(client, cluster)
-        yield RemoteExecutor(client, cluster, WorkersLeft(client, cluster, patience_seconds), lambda _name: "", lost)
-
-
-def _ask_who(address: str, seconds: float) -> None:
-    async def ask() -> str:
-        from distributed.core import rpc
-
-        make: Callable[..., Any] = rpc  # it has no annotations
-        async with make(address) as connection:
-            return str((await connection.identity())["type"])
-
-    # In a thread of its own: the caller's may be running an event loop.
-    with ThreadPoolExecutor(1) as pool:
-        _import_distributed()
-        try:
-            kind = pool.submit(lambda: asyncio.run(asyncio.wait_for(ask(), seconds))).result()
-        except TimeoutError:
-            raise TimeoutError(f"nothing that Dask understands in {seconds:g} s") from None
-    if "Scheduler" not in kind:
-        raise ValueError(f"what answers is a {kind}")
-
-
-def _client(address: str, seconds: float) -> Any:
-    make: Callable[..., Any] = _import_distributed().Client
-    return make(address, timeout=seconds, set_as_default=False)
-
-
-def _import_distributed() -> Any:
-    with warnings.catch_warnings():
-        # Where the package `pynvml` stands beside `nvidia-ml-py`, importing distributed prints advice to uninstall it.
-        warnings.filterwarnings("ignore", "The pynvml package is deprecated", FutureWarning)
-        import distributed
-
-    # Importing distributed gives its loggers handlers of their own on stderr, at level INFO. What goes wrong while
-    # tasks run is an error of ours, not a log line.
-    logging.getLogger("distributed").setLevel(logging.WARNING)
-    for name in ("distributed.client", "distributed.comm", "distributed.core"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return distributed
-
-
-@contextmanager
-def _closing(client: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        with suppress(Exception):  # the scheduler may be gone, and the error that says so is on its way
-            client.close(timeout=2)
-
-
-def _wait_for_worker(client: Any, cluster: str, deadline: float, seconds: float) -> None:
-    while not client.nthreads():
-        if time.monotonic() > deadline:
-            raise CapabilityError(
-                f"the scheduler has no workers, and none joined in {seconds:.0f} s",
-                hint=f"start some: dask worker {cluster} --nthreads 1",
-                where=cluster,
-            )
-        time.sleep(0.05)
-
-
-def _compare_versions(client: Any, cluster: str) -> None:
-    versions = client.get_versions(packages=list(_SAME_EVERYWHERE[:2]))
-    expected = {name: _text(versions["client"]["packages"], name) for name in _SAME_EVERYWHERE}
-    found = []
-    for worker, answer in sorted(versions["workers"].items()):
-        for name in _SAME_EVERYWHERE:
-            got = _text(answer["packages"], name)
-            if got != expected[name]:
-                found.append(f"worker {worker}: {name}: got {got}, expected {expected[name]}")
-    if not found:
-        # Source text is the one thing that any Python can take without our modules.
-        answers = client.run(exec, "import headrace.engines.remote", on_error="return")
-        found = [
-            f"worker {worker}: cannot import headrace: {answer!r}"
-            for worker, answer in sorted(answers.items())
-            if answer is not None
-        ]
-    if found:
-        raise CapabilityError(
-            f"{len(found)} difference(s) between this client and the workers:\n  " + "\n  ".join(found),
-            hint=f"install headrace {expected['headrace']} with polars {expected['polars']} "
-            f"on Python {expected['python']} on every worker, and start them again",
-            where=cluster,
-        )
-
-
-def _text(packages: dict[str, str | None], name: str) -> str:
-    version = packages.get(name) or "not installed"
-    return ".".join(version.split(".")[:2]) if name == "python" else version
+            yield Connection(client, watch, processes.ended, processes.lost_scheduler, LOST_WORKER_HINT)
 
 
 def _count(cluster: str) -> int | None:
-    if cluster == "local":
+    kind, colon, number = cluster.partition(":")
+    if kind in ("local", "cuda") and not colon:
         return None
-    kind, _, number = cluster.partition(":")
-    if kind != "local" or not number.isdecimal() or not 1 <= int(number) <= MOST_LOCAL_WORKERS:
+    if kind not in ("local", "cuda") or not number.isdecimal() or not 1 <= int(number) <= MOST_LOCAL_WORKERS:
         raise UsageError(
             f"unknown cluster {cluster!r}",
-            hint=f"local, local:1 to local:{MOST_LOCAL_WORKERS}, or tcp://host:8786 for a running Dask scheduler",
+            hint=f"inline, local, local:1 to local:{MOST_LOCAL_WORKERS}, cuda, cuda:1 to cuda:{MOST_LOCAL_WORKERS}, "
+            "or tcp://host:8786 for a running Dask scheduler",
         )
     return int(number)
-
-
-def _endpoint(cluster: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(cluster)
-        if parts.hostname and parts.port:
-            return parts.hostname, parts.port
-    except ValueError:
-        pass
-    raise UsageError(f"unknown cluster {cluster!r}: no host and port", hint="for example tcp://127.0.0.1:8786")

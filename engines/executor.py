@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
+from headrace.engines.engine import EngineName
+from headrace.engines.gpu.options import GpuOptions
 from headrace.schemas.errors import UsageError
 
 Spec = TypeVar("Spec")
@@ -36,6 +38,16 @@ class Executor(Protocol):
 
         `done` is called in this process with each result as it arrives, in any order. The first error stops what has
         not started and is raised.
+        """
+        ...
+
+    def renew(self) -> None:
+        """Put fresh workers in the place of those there are: one whose GPU ran out of memory is not used again.
+
+        Raises
+        ------
+        RunError
+            They are not ours to end.
         """
         ...
 
@@ -73,6 +85,12 @@ class InlineExecutor:
         pool.shutdown()
         return [future.result() for future in futures]
 
+    def renew(self) -> None:
+        """Let go of what this process keeps between tasks: it cannot be replaced."""
+        from headrace.engines.open import close_engines
+
+        close_engines()
+
 
 def _next(ended: SimpleQueue[Future[Result]]) -> Future[Result]:
     # A signal that comes just before a wait is seen only after it, so no wait is long.
@@ -84,39 +102,63 @@ def _next(ended: SimpleQueue[Future[Result]]) -> Future[Result]:
 
 
 @contextmanager
-def open_executor(cluster: str, engine: str = "cpu") -> Iterator[Executor]:
+def open_executor(cluster: str, engine: EngineName = "cpu", gpu: GpuOptions | None = None) -> Iterator[Executor]:
     """Open the executor that `--cluster` names, and close on leaving what was started here.
 
     Parameters
     ----------
     cluster
-        `inline`, `local` or `local:N` (N worker processes on this machine), or the address of a running Dask
-        scheduler, `tcp://host:port`.
+        `inline`; `local` or `local:N` (N worker processes on this machine) for the CPU engine; `cuda` or `cuda:N`
+        (one worker on each of N GPUs) for the GPU engine; the address of a running Dask scheduler,
+        `tcp://host:port`; or `auto`.
     engine
-        `cpu` or `gpu`.
+        `cpu` or `gpu`. The GPU engine runs one task at a time inline.
+    gpu
+        How the workers of `cuda` are set up.
 
     Raises
     ------
     UsageError
-        Any other value.
+        Any other value, or one that is not for this engine.
     CapabilityError
-        Dask is not installed, local processes do not start, no scheduler answers or it has no workers, or its
-        workers run another version of headrace, Polars or Python.
+        Dask or Dask-CUDA is not installed, processes do not start, no scheduler answers or it has no workers, its
+        workers run other versions, or two of them are on one GPU or on none.
     """
-    refuse_unknown(cluster)
-    if cluster == "inline":
-        yield InlineExecutor()
+    name = chosen_cluster(cluster, engine, gpu)
+    if name == "inline":
+        yield InlineExecutor(1 if engine == "gpu" else None)
         return
     from headrace.engines.cluster import open_cluster
 
-    with open_cluster(cluster, engine) as executor:
+    with open_cluster(name, engine, gpu) as executor:
         yield executor
+
+
+def chosen_cluster(cluster: str, engine: EngineName, gpu: GpuOptions | None = None) -> str:
+    """The cluster that a run on this engine uses: for `auto`, `inline` on the CPU and `cuda` on GPUs.
+
+    Raises
+    ------
+    UsageError
+        It is no cluster's name, it is not for this engine, or GPU options are given for workers of others.
+    """
+    refuse_unknown(cluster)
+    if cluster == "auto":
+        return "cuda" if engine == "gpu" else "inline"
+    from headrace.engines.cluster import cluster_kind
+
+    if cluster_kind(cluster, engine) == "joined" and gpu not in (None, GpuOptions()):
+        raise UsageError(
+            f"--gpu sets up workers that headrace starts, those of --cluster {cluster} were started before",
+            hint="give these options to `dask cuda worker`, or use --cluster cuda",
+        )
+    return cluster
 
 
 def refuse_unknown(cluster: str) -> None:
     """Raise UsageError for what is no cluster's name; a number or an address in it is looked at when it is opened."""
-    if cluster not in ("inline", "local") and not cluster.startswith(("local:", "tcp://")):
+    if cluster not in ("auto", "inline", "local", "cuda") and not cluster.startswith(("local:", "cuda:", "tcp://")):
         raise UsageError(
             f"unknown cluster {cluster!r}",
-            hint="inline, local, local:4, or tcp://host:8786 for a running Dask scheduler",
+            hint="auto, inline, local, local:4, cuda, cuda:2, or tcp://host:8786 for a running Dask scheduler",
         )

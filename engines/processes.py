@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from headrace.engines.spawned import Spawned, end_all
 from headrace.schemas.errors import CapabilityError, RunError
-
-_TAIL_LINES = 12
 
 
 class LocalProcesses:
-    """One scheduler and `count` single-threaded workers on 127.0.0.1, none of which imports the caller's `__main__`.
-
-    Each leads a session of its own, so a Ctrl-C in the terminal reaches the caller alone. What they print goes to a
-    log in `folder`; its end is quoted where one of them fails.
+    """One scheduler and `count` single-threaded workers on 127.0.0.1.
 
     Parameters
     ----------
@@ -40,16 +31,15 @@ class LocalProcesses:
         self.threads = max(1, cores // count)
         self.address = ""
         self._folder = folder
-        self._scheduler: subprocess.Popen[str] | None = None
-        self._workers: dict[str, subprocess.Popen[str]] = {}
+        self._scheduler: Spawned | None = None
+        self._workers: dict[str, Spawned] = {}
         self._started = 0
         self._ended: list[str] = []
 
     @property
     def pids(self) -> tuple[int, ...]:
         """The scheduler's process id, then those of the workers."""
-        found = [self._scheduler] if self._scheduler else []
-        return tuple(process.pid for process in [*found, *self._workers.values()])
+        return tuple(process.pid for process in self._processes())
 
     def start(self, deadline: float) -> str:
         """Start everything at once; the scheduler's address.
@@ -59,17 +49,14 @@ class LocalProcesses:
         CapabilityError
             The scheduler ended, or gave no address before the deadline (of `time.monotonic`).
         """
-        self._scheduler = self._spawn("scheduler", "scheduler")
+        self._scheduler = Spawned("scheduler", "scheduler", self._folder, self.threads, asked=True)
         for _ in range(self.count):
             self._start_worker()
-        stdout = self._scheduler.stdout
-        assert stdout is not None
-        ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
-        self.address = stdout.readline().strip() if ready else ""
+        self.address = self._scheduler.line(deadline)
         if not self.address:
             raise self.cannot_start("the scheduler gave no address")
         for worker in self._workers.values():
-            self._send_address(worker)
+            worker.tell(self.address)
         return self.address
 
     def wait_for_workers(self, registered: Callable[[], int], deadline: float) -> None:
@@ -81,9 +68,9 @@ class LocalProcesses:
             A process ended, or the deadline passed.
         """
         while (found := registered()) < self.count:
-            for name, process in self._workers.items():
-                if process.poll() is not None:
-                    raise self.cannot_start(f"{name} ended with {_status(process)}", name)
+            for worker in self._workers.values():
+                if status := worker.status():
+                    raise self.cannot_start(f"{worker.name} ended with {status}", worker)
             if time.monotonic() > deadline:
                 raise self.cannot_start(f"{found} of {self.count} workers registered in time")
             time.sleep(0.02)
@@ -96,112 +83,64 @@ class LocalProcesses:
         RunError
             The scheduler has ended, or so many workers have that the next would as well.
         """
-        if self._scheduler is not None and self._scheduler.poll() is not None:
+        if self._scheduler is not None and self._scheduler.status():
             raise self.lost_scheduler()
-        for name, process in list(self._workers.items()):
-            if process.poll() is None:
+        for name, worker in list(self._workers.items()):
+            status = worker.status()
+            if not status:
                 continue
-            self._ended.append(f"{name}, process {process.pid}: {_status(process)}{self.tail(name)}")
+            self._ended.append(f"{name}, process {worker.pid}: {status}{worker.tail()}")
             del self._workers[name]
+            worker.end()
             if len(self._ended) > 3 * self.count + 3:
                 raise RunError(
                     f"{len(self._ended)} worker processes ended, the last of them {self._ended[-1]}",
                     hint=LOST_WORKER_HINT,
                     where=f"local:{self.count}",
                 )
-            self._send_address(self._start_worker())
+            self._start_worker().tell(self.address)
 
     def ended(self, name: str) -> str:
         """How the worker of that name ended; empty while it runs or if it is none of ours."""
         if name in self._workers:
-            with suppress(subprocess.TimeoutExpired):  # its connections close a moment before it has ended
-                self._workers[name].wait(timeout=1)
+            self._workers[name].status(seconds=1)  # its connections close a moment before it has ended
             self.replace_ended()
         return next((text for text in self._ended if text.startswith(f"{name},")), "")
 
     def lost_scheduler(self) -> RunError:
         """The error for a scheduler that no longer answers."""
-        status = ""
+        said = ""
         if self._scheduler is not None:
-            with suppress(subprocess.TimeoutExpired):  # as above
-                self._scheduler.wait(timeout=1)
-                status = f" (process {self._scheduler.pid}: {_status(self._scheduler)})"
+            status = self._scheduler.status(seconds=1)  # as above
+            said = f" (process {self._scheduler.pid}: {status})" if status else ""
+            said += self._scheduler.tail()
         return RunError(
-            f"the scheduler {self.address} is gone{status}{self.tail('scheduler')}",
+            f"the scheduler {self.address} is gone{said}",
             hint="run again: finished partitions are not repeated",
             where=f"local:{self.count}",
         )
 
-    def tail(self, name: str) -> str:
-        """The last lines that a process printed, each on a line below."""
-        log = self._folder / f"{name}.log"
-        lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:] if log.exists() else []
-        return "".join(f"\n  {line}" for line in lines)
-
-    def cannot_start(self, problem: str, name: str = "scheduler") -> CapabilityError:
+    def cannot_start(self, problem: str, process: Spawned | None = None) -> CapabilityError:
+        """The error for a cluster that does not start, with the end of a log: the scheduler's, if no other is named."""
+        process = process or self._scheduler
         return CapabilityError(
-            f"the local cluster did not start: {problem}{self.tail(name)}",
+            f"the local cluster did not start: {problem}{process.tail() if process else ''}",
             hint="run with --cluster inline, or with fewer workers",
             where=f"local:{self.count}",
         )
 
     def close(self) -> None:
-        """End every process that was started here. Tasks leave nothing behind that counts, so none is waited for."""
-        started = [self._scheduler, *self._workers.values()]
-        processes = [process for process in started if process is not None]
-        for process in processes:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-        for process in processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe:
-                    with suppress(OSError):
-                        pipe.close()
+        """End every process that was started here."""
+        end_all(self._processes())
 
-    def _start_worker(self) -> subprocess.Popen[str]:
+    def _processes(self) -> list[Spawned]:
+        return [*([self._scheduler] if self._scheduler else []), *self._workers.values()]
+
+    def _start_worker(self) -> Spawned:
         name = f"worker-{self._started}"
         self._started += 1
-        self._workers[name] = self._spawn("worker", name)
+        self._workers[name] = Spawned("worker", name, self._folder, self.threads, told=True)
         return self._workers[name]
-
-    def _send_address(self, worker: subprocess.Popen[str]) -> None:
-        assert worker.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended already: the next look at the processes says so
-            worker.stdin.write(f"{self.address}\n")
-            worker.stdin.close()
-
-    def _spawn(self, role: str, name: str) -> subprocess.Popen[str]:
-        threads = str(self.threads)
-        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-        environment = os.environ | {
-            "PYTHONPATH": path,  # what the caller can import, a task can
-            "POLARS_MAX_THREADS": threads,
-            "OMP_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-        }
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "headrace.engines.child",
-            role,
-            str(os.getpid()),
-            str(self._folder),
-            name,
-        ]
-        scheduler = role == "scheduler"
-        with (self._folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL if scheduler else subprocess.PIPE,
-                stdout=subprocess.PIPE if scheduler else log,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
 
 
 LOST_WORKER_HINT = (
@@ -213,20 +152,19 @@ LOST_WORKER_HINT = (
 @contextmanager
 def local_processes(count: int, cores: int) -> Iterator[LocalProcesses]:
     """Processes that are not yet started; on leaving they are ended and their temporary folder is removed."""
-    folder = Path(tempfile.mkdtemp(prefix="headrace-cluster-"))
-    processes = LocalProcesses(count, cores, folder)
-    try:
-        yield processes
-    finally:
+    with own_folder() as folder:
+        processes = LocalProcesses(count, cores, folder)
         try:
-            processes.close()
+            yield processes
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            processes.close()
 
 
-def _status(process: subprocess.Popen[str]) -> str:
-    code = process.returncode
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit status {code}"
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A temporary folder for the logs and files of a cluster's processes, removed on leaving."""
+    folder = Path(tempfile.mkdtemp(prefix="headrace-cluster-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -41,33 +41,62 @@ class Watch(Protocol):
         ...
 
 
-class RemoteExecutor:
-    """The workers that a Dask client reaches. Made by `open_cluster`.
+@dataclass(frozen=True)
+class Connection:
+    """A cluster that is open.
 
     Parameters
     ----------
     client
         A connected `distributed.Client`.
-    address
-        What messages and the manifest say.
     watch
         Called about twice a second while `map` waits.
     explain
         What is known about the end of the worker of that name, for messages; may be empty.
     lost
         The error for a scheduler that no longer answers.
+    lost_worker
+        What to do where a task's workers die.
     """
 
-    def __init__(
-        self, client: Any, address: str, watch: Watch, explain: Callable[[str], str], lost: Callable[[], RunError]
-    ) -> None:
+    client: Any
+    watch: Watch
+    explain: Callable[[str], str]
+    lost: Callable[[], RunError]
+    lost_worker: str
+
+
+class RemoteExecutor:
+    """The workers that a Dask client reaches. Made by `open_cluster`.
+
+    Parameters
+    ----------
+    address
+        What messages and the manifest say.
+    connection
+        The cluster.
+    renewed
+        Ends that cluster and opens another in its place.
+    """
+
+    def __init__(self, address: str, connection: Connection, renewed: Callable[[], Connection]) -> None:
         self.address = address
-        self.workers = max(1, watch())
-        self._looked = time.monotonic()
-        self._client = client
-        self._watch = watch
-        self._explain = explain
-        self._lost = lost
+        self._connection = connection
+        self._renewed = renewed
+        self._look(first=True)
+
+    def renew(self) -> None:
+        """Put a fresh cluster in the place of this one.
+
+        Raises
+        ------
+        RunError
+            It is not ours to end.
+        CapabilityError
+            It does not start again.
+        """
+        self._connection = self._renewed()
+        self._look(first=True)
 
     def map(self, function: Callable[[Spec], Result], specs: Sequence[Spec], done: Done | None = None) -> list[Result]:
         """Run the function on every spec; results in the order of the specs.
@@ -105,24 +134,24 @@ class RemoteExecutor:
         except BaseException:
             # Also on Ctrl-C. The scheduler may be the one that is gone; the error on its way says so.
             with suppress(Exception):
-                self._client.cancel([future for _, future in running.values()], asynchronous=False)
+                self._connection.client.cancel([future for _, future in running.values()], asynchronous=False)
             raise
 
-    def _look(self) -> None:
+    def _look(self, *, first: bool = False) -> None:
         now = time.monotonic()
-        if now - self._looked > _TICK_SECONDS:
+        if first or now - self._looked > _TICK_SECONDS:
             self._looked = now
-            self.workers = max(1, self._watch())
+            self.workers = max(1, self._connection.watch())
 
     def _submit(self, function: Callable[[Spec], Any], specs: Any, run: str) -> Iterator[tuple[int, Any]]:
         name = getattr(function, "__name__", "task")
         for index, spec in specs:
             try:
-                future = self._client.submit(
+                future = self._connection.client.submit(
                     attempt, function, spec, _version(), key=f"{name}-{run}-{index}", pure=False, retries=RETRIES
                 )
             except (OSError, RuntimeError) as error:
-                raise self._lost() from error
+                raise self._connection.lost() from error
             yield index, future
 
     def _next(self, arrived: SimpleQueue[Any]) -> Iterator[Any]:
@@ -148,25 +177,23 @@ class RemoteExecutor:
             except TimeoutError:
                 if future.status == "error":
                     raise
-                self._watch()  # the worker died with the result, and the task runs again
+                self._connection.watch()  # the worker died with the result, and the task runs again
             except KilledWorker as error:
                 raise self._killed(error) from None
             except (CancelledError, CommClosedError) as error:
-                raise self._lost() from error
+                raise self._connection.lost() from error
         if isinstance(result, Refused):
             result.error.add_note(f"in a worker of {self.address}:\n{result.trace}")
             raise result.error
         return result
 
     def _killed(self, error: Any) -> RunError:
-        from headrace.engines.processes import LOST_WORKER_HINT
-
         worker = error.last_worker
-        how = self._explain(str(worker.name))
+        how = self._connection.explain(str(worker.name))
         return RunError(
             f"task {str(error.task).split('-')[0]} lost its worker {error.allowed_failures + 1} times, "
             f"the last was {how or f'{worker.name} at {worker.address}'}",
-            hint=LOST_WORKER_HINT,
+            hint=self._connection.lost_worker,
             where=self.address,
         )
 
@@ -181,37 +208,12 @@ def attempt(function: Callable[[Spec], Result], spec: Spec, version: str) -> Res
     except RunError:
         raise
     except HeadraceError as error:
-        return Refused(error, traceback.format_exc())
+        # The frames of its traceback hold what the task held; this worker keeps the result until the client has it.
+        trace = traceback.format_exc()
+        error.__cause__ = error.__context__ = None
+        return Refused(error.with_traceback(None), trace)
 
 
 @cache
 def _version() -> str:
     return metadata.version("headrace")
-
-
-class WorkersLeft:
-    """A watch over a cluster of others: it may scale, but not to nothing for long."""
-
-    def __init__(self, client: Any, address: str, patience_seconds: float) -> None:
-        self._client = client
-        self._address = address
-        self._patience = patience_seconds
-        self._empty_since: float | None = None
-
-    def __call__(self) -> int:
-        try:
-            threads = int(sum(self._client.nthreads().values()))
-        except Exception:  # a connection that breaks shows up in the tasks' own results
-            return 1
-        if threads:
-            self._empty_since = None
-            return threads
-        now = time.monotonic()
-        self._empty_since = self._empty_since or now
-        if now - self._empty_since > self._patience:
-            raise RunError(
-                f"no worker is left, and none came back in {self._patience:.0f} s",
-                hint="start workers on that scheduler, and run again: finished partitions are not repeated",
-                where=self._address,
-            )
-        return 1

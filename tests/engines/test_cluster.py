@@ -20,7 +20,7 @@ import pytest
 from headrace.engines.cluster import open_cluster
 from headrace.engines.processes import LocalProcesses, local_processes
 from headrace.engines.remote import IN_FLIGHT_PER_WORKER, RemoteExecutor
-from headrace.schemas.errors import CapabilityError, DataError, RunError
+from headrace.schemas.errors import CapabilityError, DataError, RunError, UsageError
 
 pytestmark = pytest.mark.slow  # starts processes
 
@@ -300,8 +300,12 @@ def test_a_scheduler_that_is_killed_is_an_error(tmp_path: Path) -> None:
 
 
 def test_local_workers_are_for_the_cpu() -> None:
-    with pytest.raises(CapabilityError, match="CPU engine"), open_cluster("local:2", "gpu"):
+    with (
+        pytest.raises(UsageError, match="starts workers for the CPU engine, and the engine is gpu") as caught,
+        open_cluster("local:2", "gpu"),
+    ):
         pass
+    assert caught.value.hint == "use --cluster cuda:2 or inline, or --engine cpu"
 
 
 def test_processes_that_end_at_once_are_quoted(

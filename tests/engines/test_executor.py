@@ -11,7 +11,10 @@ from importlib import util
 import pytest
 
 from headrace.engines import executor
-from headrace.engines.executor import InlineExecutor, open_executor
+from headrace.engines.engine import EngineName
+from headrace.engines.executor import InlineExecutor, chosen_cluster, open_executor
+from headrace.engines.gpu.options import GpuOptions
+from headrace.engines.open import CPU, open_engine
 from headrace.schemas.errors import CapabilityError, DataError, UsageError
 
 
@@ -121,7 +124,10 @@ def test_inline_is_this_process() -> None:
         "local:-1",
         "local:two",
         "local:8786",
-        "cuda",
+        "cuda4",
+        "cuda:",
+        "cuda:0",
+        "cuda:two",
         "tcp://",
         "tcp://host",
         "tcp://host:port",
@@ -134,6 +140,66 @@ def test_another_name_is_a_wrong_call(cluster: str) -> None:
     with pytest.raises(UsageError, match="unknown cluster") as caught, open_executor(cluster):
         pass
     assert "tcp://" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("cluster", "engine", "expected"),
+    [
+        ("auto", "cpu", "inline"),
+        ("auto", "gpu", "cuda"),
+        ("inline", "cpu", "inline"),
+        ("inline", "gpu", "inline"),
+        ("local:3", "cpu", "local:3"),
+        ("cuda:2", "gpu", "cuda:2"),
+        ("tcp://127.0.0.1:8786", "cpu", "tcp://127.0.0.1:8786"),
+        ("tcp://127.0.0.1:8786", "gpu", "tcp://127.0.0.1:8786"),
+    ],
+)
+def test_auto_is_for_the_engine_and_other_names_are_kept(cluster: str, engine: EngineName, expected: str) -> None:
+    assert chosen_cluster(cluster, engine) == expected
+
+
+@pytest.mark.parametrize(
+    ("cluster", "engine", "message", "hint"),
+    [
+        (
+            "cuda",
+            "cpu",
+            "--cluster cuda starts workers for the GPU engine, and the engine is cpu",
+            "use --cluster local or inline, or --engine gpu",
+        ),
+        (
+            "local:4",
+            "gpu",
+            "--cluster local:4 starts workers for the CPU engine, and the engine is gpu",
+            "use --cluster cuda:4 or inline, or --engine cpu",
+        ),
+    ],
+)
+def test_workers_of_the_other_engine_are_a_wrong_call(
+    cluster: str, engine: EngineName, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught, open_executor(cluster, engine):
+        pass
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_gpu_options_are_not_for_workers_of_others() -> None:
+    chosen_cluster("tcp://127.0.0.1:1", "gpu", GpuOptions())
+    with pytest.raises(UsageError, match="were started before") as caught:
+        chosen_cluster("tcp://127.0.0.1:1", "gpu", GpuOptions(pool=0.5))
+    assert "dask cuda worker" in caught.value.hint
+
+
+def test_the_gpu_engine_runs_one_task_at_a_time_inline() -> None:
+    with open_executor("inline", "gpu") as opened:
+        assert opened.workers == 1
+
+
+def test_renewed_this_process_lets_go_of_what_it_keeps() -> None:
+    before = open_engine(CPU)
+    InlineExecutor().renew()
+    assert open_engine(CPU) is not before
 
 
 @pytest.mark.parametrize("cluster", ["local", "local:2", "tcp://127.0.0.1:1"])
