@@ -161,6 +161,8 @@ class Producer(Record):
     run: str | None = None
     engine: str = "cpu"
     cluster: str = "inline"
+    fallbacks: tuple[str, ...] = ()
+    """Steps that ran on the CPU though the GPU engine was asked for, each with its reason."""
 
 
 class PipelineRef(Record):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import polars as pl
 
-from headrace.engines.kernels import asof, rolling
+from headrace.engines.kernels import asof, lists, rolling
+
+if TYPE_CHECKING:
+    from headrace.engines.kernels import parquet
 
 EngineName = Literal["cpu", "gpu"]
 
@@ -109,3 +113,15 @@ class Engine(Protocol):
         length: timedelta,
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame: ...
+
+    def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame: ...
+
+    def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None: ...
+
+    def read_bucket(self, paths: Sequence[Path], bucket: int) -> Held: ...
+
+    def write_rows(self, path: Path, rows: Held) -> None: ...
+
+    def read_rows(self, paths: Sequence[Path], row: str, first: int, last: int) -> pl.LazyFrame: ...
+
+    def write_parquet(self, sink: BinaryIO, rows: Held, layout: parquet.Layout) -> tuple[int, ...]: ...

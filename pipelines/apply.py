@@ -9,31 +9,34 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from headrace.engines.engine import Engine
+from headrace.engines.engine import Engine, Held
 from headrace.engines.executor import Executor
-from headrace.pipelines.exchange import write_pieces
+from headrace.engines.open import EngineSpec, open_engine
+from headrace.pipelines.counts import added
 from headrace.pipelines.fit import unique_reason
 from headrace.pipelines.layout import Layout, read_layout, rows_by_split
 from headrace.pipelines.passes import TIME, gathered
+from headrace.pipelines.plan import Partition
 from headrace.pipelines.rows import (
     QUARANTINE,
     duplicates_of,
-    engine_of,
     good_rows,
     located,
     source_rows,
     walk,
 )
-from headrace.pipelines.tasks import Task
+from headrace.pipelines.tasks import Task, map_tasks
 from headrace.pipelines.work import Work, open_work, save_record, saved_record, whole_folder
 from headrace.schemas.errors import DataError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.schemas.rules import REASONS
 
-PIECES = "pieces.arrow"
-LABELS = "labels.parquet"
+PIECES = "pieces"
+LABELS = "labels"
 PLACE = "__place"
 ORDER = "__order"
+_MONDAY = 3
+"""The day that Polars counts dates from, 1 January 1970, was a Thursday."""
 
 
 class ApplyRecord(BaseModel):
@@ -44,9 +47,12 @@ class ApplyRecord(BaseModel):
     rows: int
     shard_rows: dict[int, int]
     nulls: dict[str, int]
+    fallbacks: tuple[str, ...] = ()
 
 
-def apply(work: Work, executor: Executor, engine: str, advance: Callable[[int], None] | None = None) -> ApplyRecord:
+def apply(
+    work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[int], None] | None = None
+) -> ApplyRecord:
     """Apply the fitted steps to every partition. Returns the sum of the records.
 
     Raises
@@ -65,9 +71,11 @@ def apply(work: Work, executor: Executor, engine: str, advance: Callable[[int], 
 
     shard_rows: Counter[int] = Counter()
     nulls: Counter[str] = Counter()
-    for record in executor.map(apply_partition, tasks, count):
+    fallbacks: dict[str, None] = {}
+    for record in map_tasks(executor, apply_partition, tasks, count):
         shard_rows.update(record.shard_rows)
         nulls.update(record.nulls)
+        fallbacks.update(dict.fromkeys(record.fallbacks))
     rows = rows_by_split(read_layout(work), shard_rows)
     empty = [name for name, count in zip(work.pipeline.split.names, rows, strict=True) if not count]
     if empty:
@@ -76,7 +84,9 @@ def apply(work: Work, executor: Executor, engine: str, advance: Callable[[int], 
             hint="change the split, or look at what the steps filter",
             where=work.pipeline.name,
         )
-    return ApplyRecord(rows=work.plan.rows, shard_rows=dict(shard_rows), nulls=dict(nulls))
+    return ApplyRecord(
+        rows=work.plan.rows, shard_rows=dict(shard_rows), nulls=dict(nulls), fallbacks=tuple(fallbacks)
+    )
 
 
 def apply_partition(task: Task) -> ApplyRecord:
@@ -87,28 +97,46 @@ def apply_partition(task: Task) -> ApplyRecord:
     done = saved_record(folder)
     if done:
         return ApplyRecord.model_validate_json(done)
-    engine = engine_of(task.engine)
+    engine = open_engine(task.engine)
     layout = read_layout(work)
-    published = work.resolved.published
-    with whole_folder(folder) as made:
-        frame = walk(work, good_rows(work, partition), partition, task.number, engine)
-        placed = _place(work, frame.select(gathered(work.resolved, task.number)), layout, engine)
-        rows = engine.collect([placed])[0]
-        if rows[SPLIT].null_count():
-            rows = rows.drop_nulls(SPLIT)
-        if TIME in rows.columns:
-            _labels(rows, work.pipeline.target).write_parquet(made / LABELS)
+    with whole_folder(folder) as made, task.named():
+        parts = partition.parts(task.pieces)
+        applied = [_apply_part(work, part, task.number, made, i, layout, engine) for i, part in enumerate(parts)]
         _quarantine_duplicates(work, task, made)
-        own = rows.select(ORDER, ROW, *published)
-        write_pieces(made / PIECES, own, rows[PLACE], sum(layout.shards))
-        nulls = rows.select(published).null_count().row(0, named=True)
         record = ApplyRecord(
             rows=partition.rows,
-            shard_rows=dict(rows[PLACE].value_counts().iter_rows()),
-            nulls={name: count for name, count in nulls.items() if count},
+            shard_rows=added(shard_rows for shard_rows, _ in applied),
+            nulls={name: count for name, count in added(nulls for _, nulls in applied).items() if count},
+            fallbacks=task.notes(engine.fallbacks),
         )
         save_record(made, record)
     return record
+
+
+def piece_files(work: Work) -> list[Path]:
+    """The pieces of every partition, in the order of the rows, without the suffix that the engine adds."""
+    folders = [work.part("apply", p.number) for p in work.plan.partitions]
+    return [folder / f"{PIECES}-{i}" for folder in folders for i in range(len(list(folder.glob(f"{PIECES}-*"))))]
+
+
+def _apply_part(
+    work: Work, partition: Partition, number: int, made: Path, place: int, layout: Layout, engine: Engine
+) -> tuple[dict[int, int], dict[str, int]]:
+    """Returns the rows of each shard, and the nulls of each published column."""
+    published = list(work.resolved.published)
+    frame = walk(work, good_rows(work, partition), partition, number, engine)
+    placed = _place(work, frame.select(gathered(work.resolved, number)), layout, engine)
+    rows = engine.hold(placed)
+    if engine.collect([rows.lazy().select(pl.col(SPLIT).null_count())])[0].item():
+        rows = engine.hold(rows.lazy().filter(pl.col(SPLIT).is_not_null()))
+    if TIME in rows.schema:
+        _labels(rows, work.pipeline.target, engine).write_parquet(made / f"{LABELS}-{place}.parquet")
+    own = engine.hold(rows.lazy().select(ORDER, ROW, *published, PLACE))
+    engine.write_pieces(made / f"{PIECES}-{place}", own, PLACE, sum(layout.shards))
+    nulls, shards = engine.collect(
+        [own.lazy().select(pl.col(published).null_count()), own.lazy().group_by(PLACE).agg(pl.len().alias("rows"))]
+    )
+    return dict(shards.select(PLACE, "rows").iter_rows()), nulls.row(0, named=True)
 
 
 def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: Engine) -> pl.LazyFrame:
@@ -128,10 +156,16 @@ def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: Engine) -> p
     return frame.with_columns((first + share).alias(PLACE))
 
 
-def _labels(rows: pl.DataFrame, target: str) -> pl.DataFrame:
+def _labels(rows: Held, target: str, engine: Engine) -> pl.DataFrame:
     """Count and sum of the label by week and split, for the report."""
-    week = pl.col(TIME).cast(pl.Date).dt.truncate("1w").alias("week")
-    return rows.group_by(week, SPLIT).agg(pl.len().alias("rows"), pl.col(target).cast(pl.Float64).sum().alias("label"))
+    day = pl.col(TIME).cast(pl.Date).cast(pl.Int32)
+    weekly = (
+        rows.lazy()
+        .select((day - (day + _MONDAY) % 7).alias("week"), SPLIT, pl.col(target).cast(pl.Float64))
+        .group_by("week", SPLIT)
+        .agg(pl.len().alias("rows"), pl.col(target).sum().alias("label"))
+    )
+    return engine.collect([weekly])[0].with_columns(pl.col("week").cast(pl.Date))
 
 
 def _quarantine_duplicates(work: Work, task: Task, made: Path) -> None:

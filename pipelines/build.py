@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from headrace.catalog.build import Build, new_build
 from headrace.catalog.commit import Published
 from headrace.catalog.identity import uuid7
-from headrace.engines.detect import Chosen, choose
+from headrace.engines.detect import choose
 from headrace.engines.executor import Executor, open_executor, refuse_unknown
+from headrace.engines.open import EngineSpec
 from headrace.pipelines.fit import fit
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.options import RunOptions
@@ -93,15 +94,17 @@ class _Run:
             self._done(there)
             return
         refuse_unknown(self.options.cluster)
-        chosen = choose(self.options.engine)
+        chosen = choose(self.options.engine, self.options.gpu.pool)
+        engine = EngineSpec(name=chosen.engine, strict=self.options.strict_gpu, pool=self.options.gpu.pool)
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
-        plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options))
+        plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options, engine))
         with lock, told(lock):
-            with open_executor(self.options.cluster, chosen.engine) as executor:
+            with open_executor(self.options.cluster, chosen.engine, self.options.gpu) as executor:
+                self._update(cluster=executor.address)
                 work = open_work(str(lock.path))
                 self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
-                published = self._compute(work, executor, chosen)
+                published = self._compute(work, executor, engine)
             lock.remove()
         self._done(published)
 
@@ -114,15 +117,17 @@ class _Run:
             report=str(published.path / "report.html"),
         )
 
-    def _compute(self, work: Work, executor: Executor, chosen: Chosen) -> Published:
-        engine, rows = chosen.engine, work.plan.rows
+    def _compute(self, work: Work, executor: Executor, engine: EngineSpec) -> Published:
+        rows = work.plan.rows
         fitted = self._timed(
             "fit", rows * work.resolved.passes, lambda: fit(work, executor, engine, self._advance("fit"))
         )
-        self._update(quarantined=fitted.reasons, rows_quarantined=fitted.bad)
+        self._update(quarantined=fitted.reasons, rows_quarantined=fitted.bad, fallbacks=fitted.fallbacks)
         applied = self._timed(
             "apply", rows, lambda: apply_stage(work, executor, engine, fitted, self._advance("apply"))
         )
+        fallbacks = tuple(dict.fromkeys((*fitted.fallbacks, *applied.fallbacks)))
+        self._update(fallbacks=fallbacks)
         self.build = new_build(self.options.catalog, self.pipeline.name)
         self._update(build=str(self.build.path))
         save_run(self.options.catalog, self.record)
@@ -138,10 +143,11 @@ class _Run:
             rows_filtered=rows - fitted.bad - total,
             splits={name: sum(f.rows for f in files) for name, files in written.files.items()},
         )
-        baselines = self._timed("baseline", 0, lambda: baseline_stage(work, folder, written))
+        baselines = self._timed("baseline", 0, lambda: baseline_stage(work, folder, written, executor, engine))
         self._update(baselines=baselines)
         made = self.build
-        producer = {"engine": engine, "cluster": executor.address, "run": self.record.run_id, **self.options.producer}
+        producer = {"engine": engine.name, "cluster": executor.address, "run": self.record.run_id}
+        producer |= self.options.producer
         manifest = self._timed(
             "report",
             0,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.executor import Executor
+from headrace.engines.open import EngineSpec
+from headrace.pipelines.counts import added
 from headrace.pipelines.measuring import PassRecord, run_pass
 from headrace.pipelines.merging import answer_unique, answer_window, distinct_duplicates, learn
 from headrace.pipelines.rows import QUARANTINE
-from headrace.pipelines.tasks import Task
+from headrace.pipelines.tasks import Task, map_tasks
 from headrace.pipelines.work import Work
 from headrace.schemas.errors import DataError
-
-Key = TypeVar("Key")
 
 
 class Fit(BaseModel):
@@ -29,9 +27,10 @@ class Fit(BaseModel):
     reasons: dict[str, int]
     split_rows: dict[int, int]
     unit_rows: dict[int, dict[int, int]] = {}
+    fallbacks: tuple[str, ...] = ()
 
 
-def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], None] | None = None) -> Fit:
+def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[int], None] | None = None) -> Fit:
     """Run all passes. What is already in the work folder is not done again.
 
     Parameters
@@ -47,6 +46,7 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
     reasons: dict[str, int] = {}
     split_rows: dict[int, int] = {}
     unit_rows: dict[int, dict[int, int]] = {}
+    fallbacks: dict[str, None] = {}
     duplicates = 0
     keys = work.pipeline.contract.unique_keys()
 
@@ -58,16 +58,17 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
             advance(record.rows)
 
     for number in range(work.resolved.passes):
-        records = executor.map(run_pass, [task(number, p.number) for p in work.plan.partitions], count)
-        split_rows = _added(r.split_rows for r in records)
+        records = map_tasks(executor, run_pass, [task(number, p.number) for p in work.plan.partitions], count)
+        fallbacks.update(dict.fromkeys(note for r in records for note in r.fallbacks))
+        split_rows = added(r.split_rows for r in records)
         unit_rows = {unit: rows for r in records for unit, rows in r.unit_rows.items()}
         if number == 0:
-            reasons = _added(r.reasons for r in records)
+            reasons = added(r.reasons for r in records)
             bad = sum(r.bad for r in records)
             _refuse_too_many(work, bad, reasons)
             for key, columns in enumerate(keys):
                 tasks = [task(0, key, bucket) for bucket in range(work.plan.buckets)]
-                repeated = sum(executor.map(answer_unique, tasks))
+                repeated = sum(map_tasks(executor, answer_unique, tasks))
                 if repeated:
                     reasons[unique_reason(columns)] = repeated
                     duplicates += repeated
@@ -75,11 +76,18 @@ def fit(work: Work, executor: Executor, engine: str, advance: Callable[[int], No
                 duplicates = distinct_duplicates(work, len(keys))
             _refuse_too_many(work, bad + duplicates, reasons)
         served = work.resolved.in_pass(number)
-        executor.map(learn, [task(number, s.index) for s in served if s.learns])
+        map_tasks(executor, learn, [task(number, s.index) for s in served if s.learns])
         windows = [task(number, s.index, b) for s in served if s.collects for b in range(work.plan.buckets)]
-        executor.map(answer_window, windows)
+        map_tasks(executor, answer_window, windows)
     bad += duplicates
-    return Fit(rows=work.plan.rows, bad=bad, reasons=reasons, split_rows=split_rows, unit_rows=unit_rows)
+    return Fit(
+        rows=work.plan.rows,
+        bad=bad,
+        reasons=reasons,
+        split_rows=split_rows,
+        unit_rows=unit_rows,
+        fallbacks=tuple(fallbacks),
+    )
 
 
 def unique_reason(columns: Sequence[str]) -> str:
@@ -101,10 +109,3 @@ def _refuse_too_many(work: Work, bad: int, reasons: dict[str, int]) -> None:
         hint=f"mend the data or the contract, or raise max_bad_fraction; the rows are in {where}",
         where=work.pipeline.name,
     )
-
-
-def _added(counts: Iterable[dict[Key, int]]) -> dict[Key, int]:
-    total: Counter[Key] = Counter()
-    for some in counts:
-        total.update(some)
-    return dict(total)

@@ -8,12 +8,13 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from headrace.engines.engine import Engine
-from headrace.pipelines.exchange import write_pieces
+from headrace.engines.engine import Engine, Held
+from headrace.engines.open import open_engine
+from headrace.pipelines.counts import added
 from headrace.pipelines.passes import gathered, kept
 from headrace.pipelines.plan import Partition
 from headrace.pipelines.resolve import Placed
-from headrace.pipelines.rows import QUARANTINE, engine_of, good_rows, read_checked, walk
+from headrace.pipelines.rows import QUARANTINE, good_rows, read_checked, walk
 from headrace.pipelines.splits import hash_columns
 from headrace.pipelines.tasks import Task
 from headrace.pipelines.work import Work, open_work, save_record, saved_record, whole_folder
@@ -25,7 +26,8 @@ from headrace.transforms.base import UNIT, Window
 class PassRecord(BaseModel):
     """What one pass found in one partition. `split_rows` is empty where the pass did not get as far as the split.
 
-    `unit_rows` are the same by unit, where rows are published in the order of the source.
+    `unit_rows` are the same by unit, where rows are published in the order of the source. `fallbacks` say what ran on
+    the CPU though the GPU engine was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +37,7 @@ class PassRecord(BaseModel):
     reasons: dict[str, int]
     split_rows: dict[int, int]
     unit_rows: dict[int, dict[int, int]] = {}
+    fallbacks: tuple[str, ...] = ()
 
 
 def run_pass(task: Task) -> PassRecord:
@@ -45,120 +48,158 @@ def run_pass(task: Task) -> PassRecord:
     done = saved_record(folder)
     if done:
         return PassRecord.model_validate_json(done)
-    engine = engine_of(task.engine)
-    with whole_folder(folder) as made:
-        bad, reasons = 0, dict[str, int]()
-        if task.number == 0:
-            checked = read_checked(work, partition)
-            bad, reasons = checked.bad.height, count_reasons(checked.bad)
-            if bad:
-                checked.bad.write_parquet(made / QUARANTINE)
-            rows = checked.good.lazy()
-            _scatter_keys(work, checked.good, made, engine)
-        else:
-            rows = good_rows(work, partition)
-        splits = _measure_pass(work, rows, partition, task.number, made, engine)
+    engine = open_engine(task.engine)
+    with whole_folder(folder) as made, task.named():
+        parts = partition.parts(task.pieces)
+        passed = [_Pass(work, part, task.number, made, place, engine) for place, part in enumerate(parts)]
+        bad = [bad for part in passed if (bad := part.run()) is not None]
+        refused = pl.concat(bad) if bad else None
+        if refused is not None:
+            refused.write_parquet(made / QUARANTINE)
         record = PassRecord(
             rows=partition.rows,
-            bad=bad,
-            reasons=reasons,
-            split_rows=_split_rows(splits),
-            unit_rows=_unit_rows(work, partition, splits),
+            bad=0 if refused is None else refused.height,
+            reasons={} if refused is None else count_reasons(refused),
+            split_rows=added(part.split_rows for part in passed),
+            unit_rows={unit: rows for part in passed for unit, rows in part.unit_rows.items()},
+            fallbacks=task.notes(engine.fallbacks),
         )
         save_record(made, record)
     return record
 
 
-def _measure_pass(
-    work: Work, rows: pl.LazyFrame, partition: Partition, number: int, made: Path, engine: Engine
-) -> pl.DataFrame:
-    """Returns the number and the split of each row, none where the pass does not get as far as the split."""
-    served = work.resolved.in_pass(number)
-    if not served and number < work.resolved.passes - 1:
-        return pl.DataFrame(schema={ROW: pl.Int64, SPLIT: pl.UInt8})
-    walked = walk(work, rows, partition, number, engine)
-    frame = engine.collect([walked.select(gathered(work.resolved, number))])[0]
-    for placed in served:
-        if placed.collects:
-            _scatter_window(work, placed, frame, made, engine)
-    learners = [s for s in served if s.learns]
-    if learners:
-        train = frame if _split_rows(frame) == {TRAIN: frame.height} else frame.filter(pl.col(SPLIT) == TRAIN)
-        _measure(learners, train, partition, made, engine)
-    return frame.select(ROW, SPLIT)
+class _Pass:
+    """One pass over a partition, or over one of the pieces that it was cut into."""
+
+    def __init__(self, work: Work, partition: Partition, number: int, made: Path, place: int, engine: Engine) -> None:
+        self.split_rows: dict[int, int] = {}
+        self.unit_rows: dict[int, dict[int, int]] = {}
+        self._work = work
+        self._partition = partition
+        self._number = number
+        self._made = made
+        self._place = place
+        self._engine = engine
+
+    def run(self) -> pl.DataFrame | None:
+        """Returns the rows that break the contract, None where there are none or an earlier pass has found them."""
+        bad = None
+        if self._number == 0:
+            checked = read_checked(self._work, self._partition, self._engine)
+            bad = checked.bad if checked.bad.height else None
+            rows = checked.good.lazy()
+            self._scatter_keys(rows)
+        else:
+            rows = good_rows(self._work, self._partition)
+        self._measure(rows)
+        return bad
+
+    def _measure(self, rows: pl.LazyFrame) -> None:
+        resolved, engine = self._work.resolved, self._engine
+        served = resolved.in_pass(self._number)
+        if not served and self._number < resolved.passes - 1:
+            return
+        walked = walk(self._work, rows, self._partition, self._number, engine)
+        held = engine.hold(walked.select(gathered(resolved, self._number)))
+        self.split_rows = _split_rows(held, engine)
+        if self._work.pipeline.output.order == "source":
+            self.unit_rows = {number: _split_rows(unit, engine) for number, unit in self._units(held)}
+        for placed in served:
+            if placed.collects:
+                self._scatter_window(placed, held)
+        learners = [s for s in served if s.learns]
+        if learners:
+            all_train = self.split_rows.get(TRAIN, 0) == held.height
+            self._learn(learners, held if all_train else engine.hold(held.lazy().filter(pl.col(SPLIT) == TRAIN)))
+
+    def _learn(self, learners: Sequence[Placed], train: Held) -> None:
+        engine = self._engine
+        whole = [s for s in learners if not s.learner.by_unit]
+        by_unit = [s for s in learners if s.learner.by_unit]
+        counted = engine.collect([_measured(s, train, engine) for s in whole], any_order=True)
+        for placed, table in zip(whole, counted, strict=True):
+            table.write_ipc(partial_file(self._made, placed.index, self._place))
+        parts: dict[int, list[pl.DataFrame]] = {s.index: [] for s in by_unit}
+        for number, unit in self._units(train) if by_unit else ():
+            tables = engine.collect([_measured(s, unit, engine) for s in by_unit])
+            for placed, table in zip(by_unit, tables, strict=True):
+                parts[placed.index].append(table.with_columns(pl.lit(number, pl.Int64).alias(UNIT)))
+        for index, tables in parts.items():
+            pl.concat(tables).write_ipc(partial_file(self._made, index, self._place))
+
+    def _units(self, rows: Held) -> Iterator[tuple[int, Held]]:
+        """The rows of each unit: a float sum must not depend on what else was read with it."""
+        units = self._partition.units
+        ends = pl.Series([unit.first_row + unit.rows for unit in units], dtype=pl.Int64)
+        found = self._engine.collect([rows.lazy().select(pl.col(ROW).search_sorted(pl.lit(ends), side="left"))])[0]
+        low = 0
+        for unit, high in zip(units, found[ROW], strict=True):
+            yield unit.number, rows.slice(low, high - low)
+            low = high
+
+    def _scatter_window(self, placed: Placed, rows: Held) -> None:
+        own = rows.lazy().select(ROW, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
+        assert isinstance(placed.step, Window)
+        self._scatter(pieces_file(self._made, f"window-{placed.index}", self._place), own, placed.step.entity)
+
+    def _scatter_keys(self, rows: pl.LazyFrame) -> None:
+        for key, columns in enumerate(self._work.pipeline.contract.unique_keys()):
+            own = rows.select(ROW, *columns)
+            self._scatter(pieces_file(self._made, f"unique-{key}", self._place), own, columns)
+
+    def _scatter(self, path: Path, rows: pl.LazyFrame, columns: Sequence[str]) -> None:
+        buckets = self._work.plan.buckets
+        placed = with_bucket(rows, tuple(columns), buckets, self._engine)
+        self._engine.write_pieces(path, self._engine.hold(placed), BUCKET, buckets)
 
 
-def _split_rows(splits: pl.DataFrame) -> dict[int, int]:
-    return {split: count for split, count in splits[SPLIT].value_counts().iter_rows() if split is not None}
+def with_bucket(rows: pl.LazyFrame, columns: tuple[str, ...], buckets: int, engine: Engine) -> pl.LazyFrame:
+    """Add the bucket of each row, UInt64: equal values of the columns are in the same, on every engine."""
+    if buckets == 1:
+        return rows.with_columns(pl.lit(0, pl.UInt64).alias(BUCKET))
+    schema = rows.collect_schema()
+    # Any one integer for equal values does. A float's is cut at 2^-20: exact, the same for both zeros.
+    floats = [c for c in columns if schema[c].is_float()]
+    cut = rows.with_columns(_cut(pl.col(c).cast(pl.Float64)).alias(_key(c)) for c in floats)
+    keys = tuple(_key(c) if c in floats else c for c in columns)
+    hashed = hash_columns(cut, keys, cut.collect_schema(), engine, seed=_BUCKET_SEED, output=BUCKET)
+    return hashed.with_columns(pl.col(BUCKET) % pl.lit(buckets, pl.UInt64)).drop(_key(c) for c in floats)
 
 
-def _unit_rows(work: Work, partition: Partition, splits: pl.DataFrame) -> dict[int, dict[int, int]]:
-    if work.pipeline.output.order != "source":
-        return {}
-    return {number: _split_rows(rows) for number, rows in _units(partition, splits)}
+def partial_file(folder: Path, index: int, place: int = 0) -> Path:
+    """Where a pass leaves what it measured for one learner in one piece of a partition."""
+    return folder / f"learner-{index}-{place}.arrow"
 
 
-def _measure(learners: Sequence[Placed], train: pl.DataFrame, partition: Partition, made: Path, engine: Engine) -> None:
-    whole = [s for s in learners if not s.learner.by_unit]
-    by_unit = [s for s in learners if s.learner.by_unit]
-    counted = engine.collect([_measured(s, train, engine) for s in whole], any_order=True)
-    for placed, table in zip(whole, counted, strict=True):
-        table.write_ipc(partial_file(made, placed.index))
-    parts: dict[int, list[pl.DataFrame]] = {s.index: [] for s in by_unit}
-    summed = train.select(ROW, SPLIT, *(kept(s, c) for s in by_unit for c in s.gathered))
-    for number, unit in _units(partition, summed) if by_unit else ():
-        for placed, table in zip(by_unit, engine.collect([_measured(s, unit, engine) for s in by_unit]), strict=True):
-            parts[placed.index].append(table.with_columns(pl.lit(number, pl.Int64).alias(UNIT)))
-    for index, tables in parts.items():
-        pl.concat(tables).write_ipc(partial_file(made, index))
+def pieces_file(folder: Path, name: str, place: int = 0) -> Path:
+    """Where a pass leaves the rows of one piece of a partition for an exchange; the engine adds a suffix."""
+    return folder / f"{name}-{place}"
 
 
-def _measured(placed: Placed, rows: pl.DataFrame, engine: Engine) -> pl.LazyFrame:
+def _measured(placed: Placed, rows: Held, engine: Engine) -> pl.LazyFrame:
     own = rows.lazy().select(ROW, SPLIT, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
-    return placed.learner.measure(own, engine)
+    return engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
 
 
-def _units(partition: Partition, rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The rows of each unit in one chunk: a float sum must not depend on what else was read with it."""
-    for unit in partition.units:
-        low, high = rows[ROW].search_sorted([unit.first_row, unit.first_row + unit.rows], side="left")
-        yield unit.number, rows.slice(low, high - low).rechunk()
+def _split_rows(rows: Held, engine: Engine) -> dict[int, int]:
+    counted = engine.collect([rows.lazy().group_by(SPLIT).agg(pl.len().alias("rows"))])[0]
+    return {split: count for split, count in counted.select(SPLIT, "rows").iter_rows() if split is not None}
 
 
-def partial_file(folder: Path, index: int) -> Path:
-    """Where a pass leaves what it measured for one learner."""
-    return folder / f"learner-{index}.arrow"
-
-
-def _scatter_window(work: Work, placed: Placed, frame: pl.DataFrame, made: Path, engine: Engine) -> None:
-    own = frame.select(ROW, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
-    entity = placed.gathered[: _entity_size(placed)]
-    write_pieces(made / f"window-{placed.index}.arrow", own, _buckets(work, own, entity, engine), work.plan.buckets)
-
-
-def _entity_size(placed: Placed) -> int:
-    assert isinstance(placed.step, Window)
-    return len(placed.step.entity)
-
-
-def _scatter_keys(work: Work, good: pl.DataFrame, made: Path, engine: Engine) -> None:
-    for key, columns in enumerate(work.pipeline.contract.unique_keys()):
-        own = good.select(ROW, *columns)
-        write_pieces(made / f"unique-{key}.arrow", own, _buckets(work, own, columns, engine), work.plan.buckets)
-
-
-def _buckets(work: Work, rows: pl.DataFrame, columns: Sequence[str], engine: Engine) -> pl.Series:
-    if work.plan.buckets == 1:
-        return pl.zeros(rows.height, pl.UInt64, eager=True)
-    # Any one integer for equal values does; a float's is that of its text, with one zero.
-    floats = [c for c in columns if rows.schema[c].is_float()]
-    own = rows.select(columns).with_columns(
-        pl.when(pl.col(c) != 0).then(pl.col(c)).otherwise(0.0).cast(pl.String) for c in floats
+def _cut(value: pl.Expr) -> pl.Expr:
+    finite = pl.when(value.is_finite()).then(value.clip(-_WIDEST, _WIDEST))
+    return (
+        pl.when(value.is_null())
+        .then(pl.lit(None, pl.Int64))
+        .otherwise((finite * 2.0**20).floor().cast(pl.Int64).fill_null(_ODD))
     )
-    hashed = hash_columns(own.lazy(), tuple(columns), own.schema, engine, seed=_BUCKET_SEED, output=_BUCKET)
-    bucket = pl.col(_BUCKET) % pl.lit(work.plan.buckets, pl.UInt64)
-    return engine.collect([hashed.select(bucket)])[0][_BUCKET]
 
 
-_BUCKET = "__bucket"
+def _key(column: str) -> str:
+    return f"__key:{column}"
+
+
+BUCKET = "__bucket"
 _BUCKET_SEED = 0x68656164
+_WIDEST = 2.0**40
+_ODD = -(1 << 62)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import polars as pl
 
-from headrace.pipelines.exchange import read_bucket
-from headrace.pipelines.measuring import partial_file
-from headrace.pipelines.rows import bucket_files, engine_of
+from headrace.engines.cpu import CpuEngine
+from headrace.engines.engine import Engine
+from headrace.engines.open import open_engine
+from headrace.pipelines.rows import bucket_files
 from headrace.pipelines.tasks import Task
 from headrace.pipelines.work import Work, open_work, save_step
 from headrace.schemas.names import ROW
@@ -22,14 +22,15 @@ def learn(task: Task) -> int:
     folder = work.path / "learned" / str(task.item)
     if (folder / "step.json").exists():
         return task.item
-    learner, engine = placed.learner, engine_of(task.engine)
-    files = [partial_file(work.part(f"pass-{task.number}", p.number), task.item) for p in work.plan.partitions]
+    learner, engine = placed.learner, open_engine(task.engine)
+    files = _files(work, task.number, f"learner-{task.item}-*.arrow")
     total: pl.DataFrame | None = None
-    for start in range(0, len(files), _MERGED_AT_ONCE):
-        tables = [pl.scan_ipc(file) for file in files[start : start + _MERGED_AT_ONCE]]
-        if total is not None:
-            tables.insert(0, total.lazy())
-        total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
+    with task.named():
+        for start in range(0, len(files), _MERGED_AT_ONCE):
+            tables = [pl.scan_ipc(file) for file in files[start : start + _MERGED_AT_ONCE]]
+            if total is not None:
+                tables.insert(0, total.lazy())
+            total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
     assert total is not None
     save_step(folder, learner.learn(total))
     return task.item
@@ -39,46 +40,63 @@ def answer_window(task: Task) -> int:
     """Work out one window over one bucket of whole entities. Returns the number of rows."""
     work = open_work(task.work)
     placed = work.resolved.steps[task.item]
-    target = work.path / "windows" / str(task.item) / f"bucket-{task.bucket:05d}.arrow"
-    if target.exists():
+    target = bucket_files(work, work.path / "windows" / str(task.item))[task.bucket]
+    if _answered(target):
         return 0
-    engine = engine_of(task.engine)
-    rows = read_bucket(_pieces(work, task.number, f"window-{task.item}.arrow"), task.bucket)
-    answered = placed.form.apply(rows.lazy(), engine).select(ROW, *placed.form.writes)
-    _write_answers(engine.collect([answered])[0], target)
+    engine = open_engine(task.engine)
+    with task.named():
+        rows = engine.read_bucket(_files(work, task.number, f"window-{task.item}-*"), task.bucket)
+        answers = engine.step(placed.label, rows.lazy(), placed.form.apply).select(ROW, *placed.form.writes)
+        _write_answers(answers, target, engine)
     return rows.height
 
 
 def answer_unique(task: Task) -> int:
     """Find the rows of one bucket whose key an earlier row has. Returns how many there are."""
     work = open_work(task.work)
-    target = work.path / "unique" / str(task.item) / f"bucket-{task.bucket:05d}.arrow"
-    if target.exists():
-        return pl.read_ipc(target).height
-    columns = work.pipeline.contract.unique_keys()[task.item]
-    rows = read_bucket(_pieces(work, task.number, f"unique-{task.item}.arrow"), task.bucket)
-    # A key with a null in it is no key: SQL's rule for UNIQUE.
-    keyed = rows.drop_nulls(list(columns))
-    repeated = keyed.filter(~pl.struct(columns).is_first_distinct()).select(ROW)
-    _write_answers(repeated, target)
-    return repeated.height
+    target = bucket_files(work, work.path / "unique" / str(task.item))[task.bucket]
+    if _answered(target):
+        return _rows([target]).len()
+    columns = list(work.pipeline.contract.unique_keys()[task.item])
+    engine = open_engine(task.engine)
+    with task.named():
+        rows = engine.read_bucket(_files(work, task.number, f"unique-{task.item}-*"), task.bucket).lazy()
+        # A key with a null in it is no key: SQL's rule for UNIQUE.
+        keyed = rows.drop_nulls(columns)
+        first = keyed.group_by(columns).agg(pl.col(ROW).min()).select(ROW)
+        return _write_answers(keyed.join(first, on=ROW, how="anti").select(ROW), target, engine)
 
 
 def distinct_duplicates(work: Work, keys: int) -> int:
     """How many rows repeat a key; one that repeats several counts once."""
     files = [file for key in range(keys) for file in bucket_files(work, work.path / "unique" / str(key))]
-    return pl.concat([pl.read_ipc(file, columns=[ROW]) for file in files])[ROW].n_unique()
+    return _rows(files).n_unique()
 
 
-def _pieces(work: Work, number: int, name: str) -> list[Path]:
-    return [work.part(f"pass-{number}", p.number) / name for p in work.plan.partitions]
+def _rows(files: list[Path]) -> pl.Series:
+    return CpuEngine().read_rows(files, ROW, 0, _LAST).select(ROW).collect()[ROW]
 
 
-def _write_answers(rows: pl.DataFrame, target: Path) -> None:
+def _files(work: Work, number: int, pattern: str) -> list[Path]:
+    """What a pass left of every piece of every partition, in the order of the rows."""
+    found = (sorted(work.part(f"pass-{number}", p.number).glob(pattern), key=_place) for p in work.plan.partitions)
+    return [file for files in found for file in files]
+
+
+def _place(file: Path) -> int:
+    return int(file.stem.rsplit("-", 1)[1])
+
+
+def _answered(target: Path) -> bool:
+    return any(target.parent.glob(f"{target.name}.*"))
+
+
+def _write_answers(rows: pl.LazyFrame, target: Path, engine: Engine) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{time.monotonic_ns()}")
-    rows.sort(ROW).write_ipc(temporary)
-    temporary.replace(target)
+    held = engine.hold(rows.sort(ROW))
+    engine.write_rows(target, held)
+    return held.height
 
 
 _MERGED_AT_ONCE = 16
+_LAST = (1 << 63) - 1

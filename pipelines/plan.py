@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -47,6 +48,25 @@ class Partition(_Frozen):
     rows: int
     bytes: int
     units: tuple[Unit, ...]
+
+    def parts(self, count: int) -> tuple[Partition, ...]:
+        """The partition cut into at most `count` runs of about equally many units, to be worked on one by one."""
+        count = min(count, len(self.units))
+        if count <= 1:
+            return (self,)
+        bounds = [i * len(self.units) // count for i in range(count + 1)]
+        return tuple(self._of(self.units[low:high]) for low, high in pairwise(bounds))
+
+    def _of(self, units: tuple[Unit, ...]) -> Partition:
+        first, rows = units[0].first_row, sum(unit.rows for unit in units)
+        changed = {
+            "file_row": self.file_row + first - self.first_row,
+            "first_row": first,
+            "rows": rows,
+            "bytes": self.bytes * rows // max(1, self.rows),
+            "units": units,
+        }
+        return self.model_copy(update=changed)
 
 
 class PlannedPass(_Frozen):

@@ -89,7 +89,7 @@ def make_manifest(
         dataset=build.dataset,
         build=build.id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        producer=_producer(producer),
+        producer=_producer(producer, tuple(dict.fromkeys((*fitted.fallbacks, *applied.fallbacks)))),
         pipeline=PipelineRef(name=pipeline.name, sha256=state[f"{STATE}/{FILE}"].sha256),
         inputs=tuple(
             Input(path=work.source_path(f.path), bytes=f.bytes, rows=f.rows, fingerprint=f.fingerprint)
@@ -122,8 +122,8 @@ def make_manifest(
 
 def label_over_time(work: Work) -> pl.DataFrame | None:
     """The label's rate by week and split, `(week, split, rows, rate)`; None where the split is not by time."""
-    files = [work.part("apply", p.number) / LABELS for p in work.plan.partitions]
-    parts = [pl.read_parquet(f) for f in files if f.exists()]
+    files = [file for p in work.plan.partitions for file in work.part("apply", p.number).glob(f"{LABELS}-*")]
+    parts = [pl.read_parquet(file) for file in files]
     if not parts:
         return None
     names = list(work.pipeline.split.names)
@@ -218,11 +218,12 @@ def _write_quarantine(work: Work, folder: Path) -> list[Path]:
     return written
 
 
-def _producer(more: Mapping[str, str]) -> Producer:
+def _producer(more: Mapping[str, str], fallbacks: tuple[str, ...]) -> Producer:
     return Producer(
         headrace=metadata.version("headrace"),
         python=platform.python_version(),
         polars=metadata.version("polars"),
         pyarrow=metadata.version("pyarrow"),
+        fallbacks=fallbacks,
         **more,
     )

@@ -41,6 +41,11 @@ class Placed:
     pass_number: int | None
 
     @property
+    def label(self) -> str:
+        """The step in messages: its number in the pipeline, its name, its first columns."""
+        return f"step {self.number} {describe(self.step)}"
+
+    @property
     def learns(self) -> bool:
         return isinstance(self.step, Learner)
 

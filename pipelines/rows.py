@@ -8,17 +8,17 @@ from typing import NamedTuple
 import polars as pl
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.engine import Engine
-from headrace.pipelines.exchange import read_rows
+from headrace.engines.engine import Engine, Held
+from headrace.pipelines.checking import split
 from headrace.pipelines.passes import through
 from headrace.pipelines.plan import Partition
 from headrace.pipelines.resolve import Placed
 from headrace.pipelines.work import Work
 from headrace.schemas.checks import FileProblem, check_file, conform
-from headrace.schemas.errors import DataError
+from headrace.schemas.errors import DataError, RunError
 from headrace.schemas.footers import read_footer, reading_problem
 from headrace.schemas.names import ROW
-from headrace.schemas.rules import FILE, FILE_ROW, REASONS, compile_rules, split
+from headrace.schemas.rules import FILE, FILE_ROW, REASONS, compile_rules
 
 QUARANTINE = "quarantine.parquet"
 
@@ -26,21 +26,14 @@ QUARANTINE = "quarantine.parquet"
 class Checked(NamedTuple):
     """Rows that keep the contract, and those that do not, with their reasons and where they came from."""
 
-    good: pl.DataFrame
+    good: Held
     bad: pl.DataFrame
 
 
-def engine_of(name: str) -> Engine:
-    """The engine of this name."""
-    assert name == "cpu"
-    return CpuEngine()
-
-
-def read_checked(work: Work, partition: Partition) -> Checked:
+def read_checked(work: Work, partition: Partition, engine: Engine) -> Checked:
     """Read a partition whole and split its rows by the contract."""
-    contract = work.pipeline.contract
-    frame = _collect(source_rows(work, partition), partition)
-    good, bad = split(frame, compile_rules(contract))
+    rows = _read(source_rows(work, partition), partition, engine)
+    good, bad = split(rows.lazy(), compile_rules(work.pipeline.contract), engine)
     return Checked(good, located(work, bad, partition))
 
 
@@ -99,12 +92,12 @@ def duplicate_rows(work: Work, partition: Partition) -> pl.Series:
 def duplicates_of(work: Work, partition: Partition, key: int) -> pl.DataFrame:
     """The rows of a partition that repeat a value of one unique key."""
     files = bucket_files(work, work.path / "unique" / str(key))
-    return read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows)
+    return CpuEngine().read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows).collect()
 
 
 def bucket_files(work: Work, folder: Path) -> list[Path]:
-    """The files of an exchange's answers, one per bucket."""
-    return [folder / f"bucket-{bucket:05d}.arrow" for bucket in range(work.plan.buckets)]
+    """The files of an exchange's answers, one per bucket, without the suffix that the engine adds."""
+    return [folder / f"bucket-{bucket:05d}" for bucket in range(work.plan.buckets)]
 
 
 def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, engine: Engine) -> pl.LazyFrame:
@@ -116,17 +109,21 @@ def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, eng
 
 def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed, engine: Engine) -> pl.LazyFrame:
     if not placed.collects:
-        return work.form(placed.index).apply(frame, engine)
+        return engine.step(placed.label, frame, work.form(placed.index).apply)
     # A window was worked out over whole entities in an exchange; its columns come back by row number.
     files = bucket_files(work, work.path / "windows" / str(placed.index))
-    answers = read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows)
+    answers = engine.read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows)
     joined = frame.drop(placed.form.writes, strict=False)
-    return joined.join(answers.lazy(), on=ROW, how="left", maintain_order="left")
+    return joined.join(answers, on=ROW, how="left", maintain_order="left")
 
 
-def _collect(frame: pl.LazyFrame, partition: Partition) -> pl.DataFrame:
+def _read(frame: pl.LazyFrame, partition: Partition, engine: Engine) -> Held:
     try:
-        return frame.collect()
+        try:
+            return engine.hold(frame)
+        except RunError:
+            CpuEngine().hold(frame)  # says what is wrong with a file in words that people know
+            raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as problem:
         raise DataError(
             f"rows {partition.file_row:,} to {partition.file_row + partition.rows:,} cannot be read: "

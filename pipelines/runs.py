@@ -65,6 +65,7 @@ class RunRecord(_Frozen):
     path: str = ""
     report: str = ""
     baselines: tuple[BaselineResult, ...] = ()
+    fallbacks: tuple[str, ...] = ()
     error: RunFailure | None = None
     host: str = ""
     pid: int = 0

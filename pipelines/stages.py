@@ -15,7 +15,10 @@ from headrace.catalog.build import Build
 from headrace.catalog.commit import Published, publish
 from headrace.catalog.manifest import BaselineResult, FileRef, Manifest
 from headrace.catalog.store import dataset_folder, open_store
+from headrace.engines.budget import partition_bytes_for
+from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
+from headrace.engines.open import EngineSpec
 from headrace.pipelines.apply import ApplyRecord, apply
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.layout import lay_out
@@ -31,7 +34,7 @@ from headrace.pipelines.work import Work, create_work
 from headrace.pipelines.write import Written
 
 
-def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
+def prepare(pipeline: Pipeline, options: RunOptions, engine: EngineSpec) -> tuple[Plan, WorkLock]:
     """Check the pipeline against its sources, plan the run, and set up its work folder, locked for this process.
 
     Raises
@@ -41,8 +44,10 @@ def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
     """
     tables = read_tables(pipeline)
     resolved = resolve(pipeline, tables)
-    plan = make_plan(pipeline, resolved, locate(pipeline), options.partition_bytes)
+    size = options.partition_bytes or partition_bytes_for(engine.name, _device_memory(engine))
+    plan = make_plan(pipeline, resolved, locate(pipeline), size)
     key = content_key(
+        engine.name,  # each keeps what it makes in the form that suits it
         pipeline.model_dump_json(),
         plan.model_copy(update={"available_bytes": 0}).model_dump_json(),
         *(f"{name} {_digest(table.frame)}" for name, table in tables.items()),
@@ -55,6 +60,11 @@ def prepare(pipeline: Pipeline, options: RunOptions) -> tuple[Plan, WorkLock]:
         lock.release()
         raise
     return plan, lock
+
+
+def _device_memory(engine: EngineSpec) -> int | None:
+    """The memory of the smallest GPU here, None on the CPU or where the GPUs are elsewhere."""
+    return min((gpu.memory_bytes for gpu in gpus()), default=None) if engine.name == "gpu" else None
 
 
 def _digest(frame: pl.DataFrame) -> str:
@@ -84,7 +94,7 @@ def published_before(options: RunOptions, dataset: str) -> Published | None:
 
 
 def apply_stage(
-    work: Work, executor: Executor, engine: str, fitted: Fit, advance: Callable[[int], None] | None = None
+    work: Work, executor: Executor, engine: EngineSpec, fitted: Fit, advance: Callable[[int], None] | None = None
 ) -> ApplyRecord:
     """Lay out the shards and apply the fitted steps to every partition."""
     lay_out(work, fitted)

@@ -15,10 +15,10 @@ from headrace.catalog.shards import shard_path, write_shard
 from headrace.catalog.statistics import measure
 from headrace.catalog.summary import summarize
 from headrace.engines.executor import Executor
-from headrace.pipelines.apply import ORDER, PIECES, ApplyRecord
-from headrace.pipelines.exchange import read_bucket
+from headrace.engines.open import EngineSpec, open_engine
+from headrace.pipelines.apply import ORDER, ApplyRecord, piece_files
 from headrace.pipelines.layout import read_layout, rows_by_split
-from headrace.pipelines.tasks import Task
+from headrace.pipelines.tasks import Task, map_tasks
 from headrace.pipelines.work import Work, open_work
 from headrace.schemas.names import ROW
 from headrace.transforms.base import Ids
@@ -55,27 +55,30 @@ def write_one(task: ShardTask) -> Shard:
     """Bring the rows of one shard together, put them in order, write them and measure them."""
     work = open_work(task.work)
     layout = read_layout(work)
-    pieces = [work.part("apply", p.number) / PIECES for p in work.plan.partitions]
-    rows = read_bucket(pieces, layout.firsts[task.item] + task.bucket)
-    rows = rows.sort(ORDER, ROW).drop(ORDER, ROW)
     path = shard_path(work.pipeline.split.names[task.item], task.bucket)
-    few = [c for c in task.dictionary if rows.height >= _ROWS_FOR_DICTIONARY]
-    file = write_shard(
-        Path(task.build),
-        path,
-        rows.to_arrow(),
-        profile=work.pipeline.output.profile,
-        dictionary=few,
-        nullable=task.nullable,
-    )
-    statistics = measure(rows, first_row=task.first_row, total_rows=task.total_rows)
+    engine = open_engine(task.engine)
+    with task.named():
+        pieces = engine.read_bucket(piece_files(work), layout.firsts[task.item] + task.bucket)
+        rows = engine.hold(pieces.lazy().sort(ORDER, ROW).drop(ORDER, ROW))
+        del pieces
+        (Path(task.build) / path).unlink(missing_ok=True)  # left by a try that the device had no memory for
+        file = write_shard(
+            Path(task.build),
+            path,
+            rows,
+            engine,
+            profile=work.pipeline.output.profile,
+            dictionary=[c for c in task.dictionary if rows.height >= _ROWS_FOR_DICTIONARY],
+            nullable=task.nullable,
+        )
+        statistics = measure(rows, engine, first_row=task.first_row, total_rows=task.total_rows)
     return Shard(task.item, file, statistics)
 
 
 def write_shards(
     work: Work,
     executor: Executor,
-    engine: str,
+    engine: EngineSpec,
     build: Path,
     applied: ApplyRecord,
     ids: dict[str, Ids],
@@ -105,7 +108,7 @@ def write_shards(
         if advance and isinstance(shard, Shard):
             advance(shard.file.rows)
 
-    shards = executor.map(write_one, tasks, count)
+    shards = map_tasks(executor, write_one, tasks, count)
     by_split = {
         name: [shard for shard in shards if shard.split == i] for i, name in enumerate(work.pipeline.split.names)
     }

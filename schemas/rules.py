@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,23 +85,17 @@ def flag(frame: pl.LazyFrame, rules: Sequence[Rule]) -> pl.LazyFrame:
     return frame.with_columns(good_mask(rules).alias(OK))
 
 
-def split(frame: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split rows in good and bad, each in their order; the bad ones carry their ``reasons``.
-
-    Cost: one pass; where no row is bad the frame is handed on as it is. Reasons are worked out for bad rows only.
+@contextmanager
+def evaluated() -> Iterator[None]:
+    """Around what runs the rules: says what went wrong when an SQL rule fails on the data.
 
     Raises
     ------
     DataError
-        An SQL rule fails on the data, such as a cast of text that is no number.
+        Such as for a cast of text that is no number.
     """
-    if not rules or frame.is_empty():
-        return frame, with_reasons(frame.clear(), rules)
     try:
-        ok = frame.lazy().select(good_mask(rules).alias(OK)).collect().to_series()
-        if ok.all():
-            return frame, with_reasons(frame.clear(), rules)
-        return frame.filter(ok), with_reasons(frame.filter(~ok), rules)
+        yield
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"the contract's rules cannot be evaluated on these rows: {_first_line(error)}",

@@ -47,12 +47,29 @@ def run(frame: pl.LazyFrame) -> DeviceFrame:
     RunError
         The device failed otherwise.
     """
+    node = translated(frame)
+    with device_errors(), _on_device(True):
+        return evaluated(node, frame)
+
+
+def translated(frame: pl.LazyFrame) -> Any:
+    """The query as cudf-polars' plan; needs no device.
+
+    Raises
+    ------
+    Untranslatable
+        With every reason.
+    """
     translator = Translator(frame._ldf.visit(), _engine())
     node = translator.translate_ir()
     if translator.errors:
         raise Untranslatable([str(error) for error in translator.errors])
-    with device_errors(), _on_device(True):
-        return unpacked(node.evaluate(cache={}, timer=None, context=IRExecutionContext()))
+    return node
+
+
+def evaluated(node: Any, frame: pl.LazyFrame) -> DeviceFrame:
+    """What the plan of a query gives."""
+    return unpacked(node.evaluate(cache={}, timer=None, context=IRExecutionContext()))
 
 
 def run_on_host(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -97,7 +114,8 @@ def from_polars(frame: pl.DataFrame) -> DeviceFrame:
 def to_polars(frame: DeviceFrame) -> pl.DataFrame:
     """A copy of the rows in this process's memory."""
     with device_errors():
-        return packed(frame).to_polars()
+        host: pl.DataFrame = packed(frame).to_polars()
+        return host
 
 
 def packed(frame: DeviceFrame) -> Any:

@@ -36,6 +36,7 @@ def facts(record: RunRecord) -> str:
     if record.quarantined:  # a row may break several rules: these can add up to more
         parts += ["", table([[r, n] for r, n in record.quarantined.items()], ["quarantined for", "rows"])]
     parts += [f"file left out: {bad.path}: {bad.reason}" for bad in record.bad_files]
+    parts += [f"on the CPU: {fallback}" for fallback in record.fallbacks]
     if record.splits:
         parts += ["", table([[name, rows] for name, rows in record.splits.items()], ["split", "rows"])]
     if record.baselines:
