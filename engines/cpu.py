@@ -9,7 +9,7 @@ from datetime import timedelta
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, lookup, rolling, xxhash64
+from headrace.engines.kernels import asof, lists, lookup, rolling, xxhash64
 
 
 @dataclass(frozen=True)
@@ -103,3 +103,6 @@ class CpuEngine:
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame:
         return rolling.cpu(frame, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
+
+    def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
+        return lists.cpu(frame, column, operation, output)

@@ -15,12 +15,12 @@ import polars as pl
 
 from headrace.engines.cpu import InMemory
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, lookup, rolling, xxhash64
+from headrace.engines.kernels import asof, lists, lookup, rolling, xxhash64
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
 
-KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling")
+KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling", "lists")
 """The named kernels: all that may stand outside the translated dialect."""
 
 
@@ -91,6 +91,10 @@ class TranslationEngine:
     ) -> pl.LazyFrame:
         self.kernels.append("rolling")
         return rolling.stand_in(frame, outputs)
+
+    def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
+        self.kernels.append("lists")
+        return lists.stand_in(frame, column, operation, output)
 
 
 def available() -> bool:

@@ -18,6 +18,7 @@ from headrace.transforms.dates import Cyclic, DateParts
 from headrace.transforms.groups import GroupStats, GroupStatsAdded
 from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
+from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
 from headrace.transforms.numeric import Clip, Log1p
 from headrace.transforms.rows import Filter
@@ -49,6 +50,10 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     HashCross,
     Categorify,
     TargetEncode,
+    # lists
+    ListLength,
+    ListSlice,
+    ListAgg,
     # other tables, other rows
     GroupStats,
     LookupJoin,

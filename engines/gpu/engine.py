@@ -11,11 +11,12 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.gpu import asof, lookup, query, rolling, xxhash64
+from headrace.engines.gpu import asof, lists, lookup, query, rolling, xxhash64
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.source import Chains, Kernel
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
+from headrace.engines.kernels.lists import Operation, output_dtype
 from headrace.engines.kernels.rolling import Output
 from headrace.engines.translation import TranslationEngine, untranslatable
 from headrace.schemas.errors import CapabilityError
@@ -183,3 +184,10 @@ class GpuEngine:
             return rolling.gpu(rows, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
 
         return self._chains.add(frame, Kernel(tuple(reads), {o.name: o.dtype for o in outputs}, body))
+
+    def lists(self, frame: pl.LazyFrame, column: str, operation: Operation, output: str) -> pl.LazyFrame:
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            return lists.gpu(rows, column, operation, output)
+
+        dtype = output_dtype(operation, frame.collect_schema()[column])
+        return self._chains.add(frame, Kernel((column,), {output: dtype}, body))

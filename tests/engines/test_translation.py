@@ -7,11 +7,12 @@ import pytest
 
 from headrace.engines import translation
 from headrace.engines.cpu import CpuEngine
+from headrace.engines.kernels.lists import Reduce
 from headrace.engines.kernels.rolling import Output
 from headrace.engines.translation import KERNELS, TranslationEngine, available, require, untranslatable
 from headrace.schemas.errors import CapabilityError
 
-FRAME = pl.LazyFrame({"x": ["a", None], "n": [1, 2], "t": [datetime(2020, 1, 1)] * 2})
+FRAME = pl.LazyFrame({"x": ["a", None], "n": [1, 2], "t": [datetime(2020, 1, 1)] * 2, "l": [[1], None]})
 needs_cudf_polars = pytest.mark.skipif(not available(), reason="needs cudf-polars")
 
 
@@ -31,6 +32,7 @@ def queries(engine: TranslationEngine | CpuEngine) -> dict[str, pl.LazyFrame]:
         "rolling": engine.rolling(
             FRAME, by=("x",), on="t", known_at=None, length=timedelta(1), outputs=(Output("s", "n", "sum"),)
         ),
+        "lists": engine.lists(FRAME, "l", Reduce("sum"), "total"),
     }
 
 

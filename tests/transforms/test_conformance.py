@@ -45,6 +45,9 @@ SCHEMA: Final = pl.Schema(
         "day": pl.Date,
         "moment": pl.Datetime("us"),
         "zoned": pl.Datetime("us", "America/New_York"),
+        "visits": pl.List(pl.Int16),
+        "scores": pl.List(pl.Float32),
+        "words": pl.List(pl.String),
     }
 )
 NAN, INF = math.nan, math.inf
@@ -67,6 +70,9 @@ def _row(n: int) -> dict[str, Any]:
         "day": [date(1969, 12, 31), date(2024, 2, 29), None, date(2013, 12, 30)][n % 4],
         "moment": [datetime(2013, 7, 1, 0, 30), None, datetime(1969, 12, 31, 23, 59), datetime(2024, 12, 30)][n % 4],
         "zoned": None if n % 4 == 3 else datetime(2013, 1 + n % 8, 1, 5, 15),
+        "visits": [[3, None, -2], [], None, [1, 2, 3, 4]][n % 4],
+        "scores": [[NAN, 1.5], [INF, -INF], [None], [], None, [NAN], [0.1, 0.2, 0.3], [-0.0]][n % 8],
+        "words": [["a"], ["é", None, ""], None, []][n % 4],
     }
 
 
@@ -103,7 +109,7 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["whole", "flag", "text"], "dtype": "String"},
         {"columns": ["day", "moment"], "dtype": "Datetime[ms]"},
     ],
-    "Rename": [{"names": {"number": "whole", "whole": "number", "text": "words"}}],
+    "Rename": [{"names": {"number": "whole", "whole": "number", "text": "remark"}}],
     "Drop": [{"columns": ["odd", "text"]}, {"columns": "^.*e$"}],
     "Derive": [
         {"late": "number > 15", "number": pl.col("number") * 2, "one": pl.lit(1, pl.Int8)},
@@ -154,6 +160,16 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["city"], "target": "flag", "fold_on": ["big"]},
         {"columns": ["text", "empty_text"], "target": "odd", "fold_on": ["moment"], "fold_by": "time", "prior": 0.5},
         {"columns": ["city", "whole"], "combo": True, "target": "big", "fold_on": ["text", "big"], "output": "pair"},
+    ],
+    "ListLength": [{"columns": ["visits", "scores", "words"]}, {"columns": ["words"], "output": "words"}],
+    "ListSlice": [
+        {"columns": ["visits", "scores", "words"], "start": 1},
+        {"columns": ["visits", "scores"], "start": -2, "pad": 0, "output": "{column}_last"},
+        {"columns": ["words"], "end": 2, "pad": "-"},
+    ],
+    "ListAgg": [
+        {"columns": ["visits", "scores"], "statistics": ["length", "count", "sum", "mean", "min", "max"]},
+        {"columns": ["visits"], "output": "visits"},
     ],
     "GroupStats": [
         {"by": ["city"], "of": ["number", "odd", "big"], "statistics": ["count", "sum", "mean", "std", "min", "max"]},
