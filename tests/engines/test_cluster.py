@@ -9,16 +9,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.engines.clusters import (
+    Meeting,
+    answering,
+    children,
+    die,
+    kill,
+    meet,
+    running_cluster,
+    square,
+    until,
+)
 
 from headrace.engines.cluster import open_cluster
-from headrace.engines.processes import LocalProcesses, local_processes
+from headrace.engines.processes import local_processes
 from headrace.engines.remote import IN_FLIGHT_PER_WORKER, RemoteExecutor
 from headrace.schemas.errors import CapabilityError, DataError, RunError, UsageError
 
@@ -33,17 +44,6 @@ class Attempt(NamedTuple):
 
     file: Path
     fails: int = 0
-
-
-class Meeting(NamedTuple):
-    """A task that says where it runs and goes on when it is told to."""
-
-    folder: Path
-    number: int
-
-
-def square(x: int) -> int:
-    return x * x
 
 
 def environment(name: str) -> str | None:
@@ -91,77 +91,10 @@ def time_out(_: int) -> None:
     raise TimeoutError("the store did not answer")
 
 
-def meet(spec: Meeting) -> int:
-    (spec.folder / f"{spec.number}-{os.getpid()}").touch()
-    until(lambda: (spec.folder / "go").exists())
-    return os.getpid()
-
-
-def die(_: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def children(client: int) -> list[int]:
-    """The process ids that a client with this process id has started, found by their command lines."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            words = process.cmdline()
-            if "headrace.engines.child" in words and str(client) in words and process.status() != "zombie":
-                found.append(process.pid)
-    return sorted(found)
-
-
 @pytest.fixture(scope="module")
 def local() -> Iterator[RemoteExecutor]:
     with open_cluster("local:2", "cpu") as executor:
         yield executor
-
-
-@pytest.fixture
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Temporary folders are made here."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-@contextmanager
-def running_cluster(workers: int) -> Iterator[LocalProcesses]:
-    """A cluster that the code under test did not start."""
-    with local_processes(workers, 2) as processes:
-        processes.start(time.monotonic() + 60)
-        yield processes
-
-
-@contextmanager
-def answering(meanwhile: Path, action: Callable[[list[int]], object], tasks: int) -> Iterator[None]:
-    """When so many tasks of `meet` run, act on the process ids they run in, and let them go on."""
-
-    def act() -> None:
-        until(lambda: len(list(meanwhile.glob("*-*"))) >= tasks)
-        action(sorted({int(path.name.split("-")[1]) for path in meanwhile.glob("*-*")}))
-        (meanwhile / "go").touch()
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
 
 
 # What runs
@@ -296,6 +229,19 @@ def test_a_scheduler_that_is_killed_is_an_error(tmp_path: Path) -> None:
             executor.map(square, range(3))
 
 
+@pytest.mark.slow
+def test_renewed_workers_are_others_and_nothing_of_the_old_is_left(own_folder: Path) -> None:
+    before = children(os.getpid())
+    with open_cluster("local:1", "cpu") as executor:
+        old = set(children(os.getpid())) - set(before)
+        executor.renew()
+        new = set(children(os.getpid())) - set(before)
+        assert (len(old), len(new), old & new) == (2, 2, set())
+        assert len(list(own_folder.iterdir())) == 1
+        assert executor.map(square, [3]) == [9]
+    assert children(os.getpid()) == before
+
+
 # What cannot start
 
 
@@ -425,6 +371,8 @@ def test_a_running_cluster_is_used_and_left_running() -> None:
             with open_cluster(processes.address, "cpu") as executor:
                 assert executor.address == processes.address
                 assert executor.map(square, range(5)) == [0, 1, 4, 9, 16]
+                with pytest.raises(RunError, match="not headrace's to replace"):
+                    executor.renew()
         assert all(psutil.pid_exists(pid) for pid in processes.pids)
 
 

@@ -1,0 +1,61 @@
+"""One try of a task in a worker: what comes back as a result, and what Dask sees."""
+
+from __future__ import annotations
+
+import pickle
+from importlib import metadata
+
+import pytest
+
+from headrace.engines.remote import Refused, attempt
+from headrace.schemas.errors import CapabilityError, GpuMemoryError, RunError
+
+VERSION = metadata.version("headrace")
+
+
+def full(_: int) -> None:
+    try:
+        raise MemoryError("std::bad_alloc")
+    except MemoryError as problem:
+        raise GpuMemoryError("the device has no memory left", hint="smaller partitions", where="a.parquet") from problem
+
+
+def lost(_: int) -> None:
+    raise RunError("a disk is full")
+
+
+def test_a_full_device_is_a_result_so_that_dask_does_not_try_again() -> None:
+    refused = attempt(full, 0, VERSION)
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, GpuMemoryError)
+    assert "std::bad_alloc" in refused.trace
+
+
+def test_what_the_task_held_is_not_held_by_its_error() -> None:
+    refused = attempt(full, 0, VERSION)
+    assert isinstance(refused, Refused)
+    error = refused.error
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+
+
+def test_an_error_reaches_the_client_with_its_type_and_words() -> None:
+    refused = pickle.loads(pickle.dumps(attempt(full, 0, VERSION)))
+    assert type(refused.error) is GpuMemoryError
+    assert (refused.error.message, refused.error.hint, refused.error.where) == (
+        "the device has no memory left",
+        "smaller partitions",
+        "a.parquet",
+    )
+    assert (refused.error.code, refused.error.exit_code) == ("gpu-memory", 1)
+
+
+def test_an_error_that_another_try_may_mend_is_for_dask() -> None:
+    with pytest.raises(RunError, match="a disk is full"):
+        attempt(lost, 0, VERSION)
+
+
+def test_a_worker_of_another_version_refuses() -> None:
+    refused = attempt(lost, 0, "9.9.9")
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, CapabilityError)
+    assert refused.error.message == f"this worker runs headrace {VERSION}, the client 9.9.9"
