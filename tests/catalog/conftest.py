@@ -23,7 +23,7 @@ from headrace.catalog.manifest import (
     arrow_fields,
     fingerprint,
 )
-from headrace.catalog.shards import shard_path, write_shard
+from headrace.catalog.shards import shard_path, write_table
 from headrace.catalog.statistics import measure, summarize
 
 FRAME = pl.DataFrame(
@@ -34,8 +34,8 @@ FRAME = pl.DataFrame(
 
 def fill(build: Build, frame: pl.DataFrame = FRAME, **changes: Any) -> Manifest:
     """Write two shards and a few other files into a build and describe them."""
-    train = write_shard(build.path, shard_path("train", 0), frame.to_arrow())
-    test = write_shard(build.path, shard_path("test", 0), frame.head(2).to_arrow())
+    train = write_table(build.path, shard_path("train", 0), frame.to_arrow())
+    test = write_table(build.path, shard_path("test", 0), frame.head(2).to_arrow())
     pipeline = build.write("state/pipeline.json", b'{"steps": []}')
     for name in ("state/carrier.parquet", "quarantine/part-00000.parquet"):
         (build.path / name).parent.mkdir(exist_ok=True)

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.catalog.files import durable_file
-from headrace.catalog.shards import ROW_GROUP_ROWS, plain_table, shard_path, write_shard
+from headrace.catalog.shards import ROW_GROUP_ROWS, shard_path, write_table
+from headrace.engines.kernels.parquet import plain_table
 from headrace.schemas.errors import DataError, RunError
 
 FRAME = pl.DataFrame(
@@ -34,7 +35,7 @@ def column(path: Path, name: str) -> Any:
 
 
 def test_a_shard_says_what_it_is(tmp_path: Path) -> None:
-    file = write_shard(tmp_path, "train/part-00000.parquet", FRAME.to_arrow(), nullable={"maybe"})
+    file = write_table(tmp_path, "train/part-00000.parquet", FRAME.to_arrow(), nullable={"maybe"})
     data = (tmp_path / "train" / "part-00000.parquet").read_bytes()
     assert (file.path, file.rows, file.row_groups) == ("train/part-00000.parquet", 4, (4,))
     assert (file.bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
@@ -43,7 +44,7 @@ def test_a_shard_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_columns_are_required_unless_named(tmp_path: Path) -> None:
-    file = write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+    file = write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
     schema = pq.read_schema(tmp_path / file.path)
     assert [field.name for field in schema if field.nullable] == ["maybe"]
     parquet = pq.ParquetFile(tmp_path / file.path).schema
@@ -52,7 +53,7 @@ def test_columns_are_required_unless_named(tmp_path: Path) -> None:
 
 def test_rows_are_grouped_by_131072(tmp_path: Path) -> None:
     frame = pl.select(x=pl.int_range(300_000, dtype=pl.Int32))
-    file = write_shard(tmp_path, "a.parquet", frame.to_arrow())
+    file = write_table(tmp_path, "a.parquet", frame.to_arrow())
     assert ROW_GROUP_ROWS == 131_072
     assert file.row_groups == (131_072, 131_072, 37_856)
     metadata = pq.read_metadata(tmp_path / file.path)
@@ -62,7 +63,7 @@ def test_rows_are_grouped_by_131072(tmp_path: Path) -> None:
 def test_fast_is_plain_and_cold_is_compressed(tmp_path: Path) -> None:
     table = FRAME.to_arrow()
     for profile in ("fast", "cold"):
-        write_shard(tmp_path, f"{profile}.parquet", table, profile=profile, dictionary={"tailnum"}, nullable={"maybe"})
+        write_table(tmp_path, f"{profile}.parquet", table, profile=profile, dictionary={"tailnum"}, nullable={"maybe"})
     fast, cold = tmp_path / "fast.parquet", tmp_path / "cold.parquet"
     for name in ("delay", "vector"):
         assert (column(fast, name).compression, column(cold, name).compression) == ("UNCOMPRESSED", "ZSTD")
@@ -76,14 +77,14 @@ def test_fast_is_plain_and_cold_is_compressed(tmp_path: Path) -> None:
 
 
 def test_statistics_are_in_the_footer(tmp_path: Path) -> None:
-    write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+    write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
     statistics = column(tmp_path / "a.parquet", "carrier").statistics
     assert (statistics.min, statistics.max) == (2, 4)
 
 
 def test_every_page_has_a_checksum_that_finds_a_flipped_bit(tmp_path: Path) -> None:
     frame = pl.select(x=pl.int_range(1_000, dtype=pl.Int64))
-    write_shard(tmp_path, "a.parquet", frame.to_arrow())
+    write_table(tmp_path, "a.parquet", frame.to_arrow())
     data = bytearray((tmp_path / "a.parquet").read_bytes())
     data[4_000] ^= 1
     (tmp_path / "b.parquet").write_bytes(data)
@@ -104,7 +105,7 @@ def test_equal_tables_give_equal_bytes_however_they_are_cut(tmp_path: Path, prof
         frame.with_columns(pl.col("tailnum").cast(pl.String)).to_arrow(),
     ]
     written = {
-        write_shard(tmp_path, f"{i}.parquet", table, profile=profile, dictionary={"tailnum"}, nullable={"maybe"}).sha256
+        write_table(tmp_path, f"{i}.parquet", table, profile=profile, dictionary={"tailnum"}, nullable={"maybe"}).sha256
         for i, table in enumerate(tables)
     }
     assert len(written) == 1
@@ -113,7 +114,7 @@ def test_equal_tables_give_equal_bytes_however_they_are_cut(tmp_path: Path, prof
 
 def test_nulls_in_a_required_column_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column 'maybe' is published as required and has 2 nulls in 4 rows") as caught:
-        write_shard(tmp_path, "a.parquet", FRAME.to_arrow())
+        write_table(tmp_path, "a.parquet", FRAME.to_arrow())
     assert "FillNull" in caught.value.hint
     assert caught.value.where == "a.parquet"
     assert list(tmp_path.iterdir()) == []
@@ -122,7 +123,7 @@ def test_nulls_in_a_required_column_are_refused_and_nothing_is_left(tmp_path: Pa
 def test_items_of_a_required_list_are_required(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": [[1, 2], [], [3]], "b": [[1.5, 2.5], [3.5, 4.5], [5.5, 6.5]]})
     table = frame.with_columns(pl.col("b").list.to_array(2)).to_arrow().slice(1)
-    write_shard(tmp_path, "a.parquet", table)
+    write_table(tmp_path, "a.parquet", table)
     schema = pq.read_schema(tmp_path / "a.parquet")
     assert [str(field.type) for field in schema] == [
         "large_list<element: int64 not null>",
@@ -133,23 +134,23 @@ def test_items_of_a_required_list_are_required(tmp_path: Path) -> None:
         "b": [[3.5, 4.5], [5.5, 6.5]],
     }
     with pytest.raises(DataError, match="'a' is published as required and has 1 nulls in its lists"):
-        write_shard(tmp_path, "b.parquet", pl.DataFrame({"a": [[1, None]]}).to_arrow())
+        write_table(tmp_path, "b.parquet", pl.DataFrame({"a": [[1, None]]}).to_arrow())
 
 
 def test_nullable_names_columns_that_exist(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not there: other"):
-        write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe", "other"})
+        write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe", "other"})
 
 
 def test_a_shard_is_written_once(tmp_path: Path) -> None:
-    write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+    write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
     with pytest.raises(DataError, match="is there already"):
-        write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+        write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
 
 
 def test_a_path_outside_the_build_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a plain relative path"):
-        write_shard(tmp_path, "../a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+        write_table(tmp_path, "../a.parquet", FRAME.to_arrow(), nullable={"maybe"})
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,19 +163,19 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("headrace.catalog.shards._HashingSink.write", full)
     with pytest.raises(RunError, match="No space left on device") as caught:
-        write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+        write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
     assert "nothing was published" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_table_is_a_shard(tmp_path: Path) -> None:
-    file = write_shard(tmp_path, "a.parquet", FRAME.clear().to_arrow(), nullable={"maybe"})
+    file = write_table(tmp_path, "a.parquet", FRAME.clear().to_arrow(), nullable={"maybe"})
     assert (file.rows, file.row_groups) == (0, ())
     assert pl.read_parquet(tmp_path / "a.parquet").height == 0
 
 
 def test_it_opens_in_pyarrow_polars_and_duckdb(tmp_path: Path) -> None:
-    write_shard(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
+    write_table(tmp_path, "a.parquet", FRAME.to_arrow(), nullable={"maybe"})
     path = tmp_path / "a.parquet"
     expected = FRAME.with_columns(pl.col("tailnum").cast(pl.String))
     assert pl.read_parquet(path).equals(expected)

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.catalog.shards import shard_path, write_shard
+from headrace.catalog.shards import shard_path, write_table
 from headrace.pipelines.baselines import train_baselines
 from headrace.pipelines.estimators import TABLE, Task, find_estimator
 from headrace.pipelines.matrix import read_rows
@@ -51,7 +51,7 @@ def _publish(build: Path, frames: dict[str, pl.DataFrame], shard_rows: int = 700
         parts = [frame.slice(start, shard_rows) for start in range(0, frame.height, shard_rows)] or [frame]
         names = [shard_path(split, number) for number in range(len(parts))]
         for name, part in zip(names, parts, strict=True):
-            write_shard(build, name, part.to_arrow(), nullable=nullable)
+            write_table(build, name, part.to_arrow(), nullable=nullable)
         splits[split] = [build / name for name in names]
     return splits
 
