@@ -139,7 +139,7 @@ def open_cuda(
         address = process.line(deadline)
         if not address:
             status = process.status(seconds=1)
-            raise cannot_start(f"it ended with {status}" if status else f"no address in {start_seconds:.0f} s")
+            raise cannot_start(f"it ended with {status}" if status else f"no address in {start_seconds:g} s")
         try:
             client = connect(address, max(1.0, deadline - time.monotonic()))
         except Exception as error:
@@ -147,7 +147,7 @@ def open_cuda(
         with closing(client):
             while (there := len(client.nthreads())) < len(gpus):
                 if process.status() or time.monotonic() > deadline:
-                    raise cannot_start(f"{there} of {len(gpus)} workers registered in {start_seconds:.0f} s")
+                    raise cannot_start(f"{there} of {len(gpus)} workers registered in {start_seconds:g} s")
                 time.sleep(0.02)
             compare_versions(client, where)
             check_gpus(client, where, "look at CUDA_VISIBLE_DEVICES and `nvidia-smi -L`, or run with --cluster cuda:1")
