@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +13,16 @@ from typing import Any, Final
 import numpy as np
 
 from headrace.catalog.manifest import BaselineResult
-from headrace.pipelines.estimators import Estimator, Task, find_estimator, make_estimator, merged_parameters
-from headrace.pipelines.matrix import Floats, Matrix, Rows, number_columns, read_rows
+from headrace.pipelines.estimators import Task, find_estimator, merged_parameters
+from headrace.pipelines.matrix import number_columns
 from headrace.pipelines.metrics import Evaluation, evaluate
 from headrace.pipelines.model import Baseline
-from headrace.pipelines.models import MODEL_FILE, Model, export, save_model, write_once
+from headrace.pipelines.models import MODEL_FILE, save_model, write_once
+from headrace.pipelines.sklearn_trainer import SklearnTrainer
+from headrace.pipelines.trainers import Job, Scored, Trainer
 from headrace.schemas.errors import DataError, PipelineError
 
 CURVES_FILE: Final = "curves.json"
-_CHUNK: Final = 16_384
 
 
 def train_baselines(
@@ -36,6 +35,7 @@ def train_baselines(
     *,
     categorical: Collection[str] = (),
     on_done: Callable[[BaselineResult], None] | None = None,
+    trainer: Trainer[Any] | None = None,
 ) -> tuple[BaselineResult, ...]:
     """Train each baseline on the first split, score it on all of them, save it below `build/baselines/`.
 
@@ -53,6 +53,9 @@ def train_baselines(
         For a classification 0 and 1 or a boolean, both in every split.
     build
         The build's folder. `model` and `curves` of a result are relative to it.
+    trainer
+        What reads, fits and predicts; scikit-learn, unless given. Metrics are worked out from its predictions on the
+        host, by the same lines for every trainer.
 
     Raises
     ------
@@ -61,51 +64,61 @@ def train_baselines(
     PipelineError
         An estimator that does not fit the task, a parameter it does not have, a feature that is not published.
     CapabilityError
-        scikit-learn is not installed.
+        The trainer's library is not installed.
 
     Notes
     -----
-    The same shards, seeds and library versions give the same models and metrics for any number of threads, and
-    however the rows are cut into shards. Cost: each split is read once for all baselines of one sample size and seed.
+    With scikit-learn the same shards, seeds and library versions give the same models and metrics for any number of
+    threads, and however the rows are cut into shards; cuML does not promise that. Cost: each split is read once for all
+    baselines of one sample size and seed.
     """
-    jobs = _jobs(splits, baselines, tuple(features), task, frozenset(categorical))
+    trainer = trainer or SklearnTrainer()
+    jobs = _jobs(splits, baselines, tuple(features), label, task, frozenset(categorical))
+    for planned in jobs:
+        trainer.refuse(planned.job, merged_parameters(planned.job.estimator, planned.baseline.parameters, rows=1))
     results: dict[str, BaselineResult] = {}
-    for sample in dict.fromkeys((job.baseline.max_rows, job.baseline.seed) for job in jobs):
-        group = [job for job in jobs if (job.baseline.max_rows, job.baseline.seed) == sample]
-        columns = [name for name in features if any(name in job.columns for job in group)]
+    for sample in dict.fromkeys(planned.sample for planned in jobs):
+        group = [planned for planned in jobs if planned.sample == sample]
+        columns = [name for name in features if any(name in planned.job.columns for planned in group)]
         rows = {
             split: _check_label(
-                split, read_rows(split, paths, columns, label, max_rows=sample[0], seed=sample[1]), task, label
+                split, trainer.read(split, paths, columns, label, max_rows=sample[0], seed=sample[1]), task, label
             )
             for split, paths in splits.items()
         }
-        for job in group:
-            result = _train(job, rows, task, label, build)
-            results[job.baseline.label] = result
+        for planned in group:
+            result = _train(trainer, planned, rows, build)
+            results[planned.baseline.label] = result
             if on_done is not None:
                 on_done(result)
+        del rows  # before the next sample is read: a device has room for one
     return tuple(results[baseline.label] for baseline in baselines)
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Planned:
     baseline: Baseline
-    estimator: Estimator
-    columns: tuple[str, ...]
+    job: Job
     left_out: tuple[str, ...]
     folder: str
+
+    @property
+    def sample(self) -> tuple[int, int]:
+        """Most rows and seed: what is read of the splits."""
+        return self.baseline.max_rows, self.baseline.seed
 
 
 def _jobs(
     splits: Mapping[str, Sequence[Path]],
     baselines: Sequence[Baseline],
     features: tuple[str, ...],
+    label: str,
     task: Task,
     categorical: frozenset[str],
-) -> list[_Job]:
+) -> list[_Planned]:
     shards = [path for paths in splits.values() for path in paths]
     numbers = number_columns(shards[0]) if shards else frozenset(features)
-    jobs: list[_Job] = []
+    jobs: list[_Planned] = []
     for baseline in baselines:
         estimator = find_estimator(baseline.estimator, task)
         if unknown := [name for name in baseline.features if name not in features]:
@@ -124,7 +137,8 @@ def _jobs(
         if estimator.family == "constant":
             columns = ()
         left_out = () if baseline.features or not columns else tuple(n for n in features if n not in columns)
-        jobs.append(_Job(baseline, estimator, columns, left_out, _folder(baseline.label, [j.folder for j in jobs])))
+        job = Job(estimator, columns, baseline.seed, task, label, f"baseline {baseline.label!r}")
+        jobs.append(_Planned(baseline, job, left_out, _folder(baseline.label, [j.folder for j in jobs])))
     return jobs
 
 
@@ -135,7 +149,7 @@ def _folder(label: str, taken: Sequence[str]) -> str:
     return f"baselines/{name}"
 
 
-def _check_label(split: str, rows: Rows, task: Task, label: str) -> Rows:
+def _check_label(split: str, rows: Scored, task: Task, label: str) -> Scored:
     if task == "regression":
         return rows
     values = np.unique(rows.label)
@@ -157,105 +171,37 @@ def _check_label(split: str, rows: Rows, task: Task, label: str) -> Rows:
     return rows
 
 
-def _train(job: _Job, rows: Mapping[str, Rows], task: Task, label: str, build: Path) -> BaselineResult:
-    from threadpoolctl import threadpool_limits
-
-    training = next(iter(rows.values()))
-    columns = training.take(job.columns)
-    mean, scale = _scaling(columns) if job.estimator.family == "linear" else (np.zeros(0), np.ones(0))
-    if job.estimator.family == "linear":
-        columns = _scaled(columns, mean, scale)
-    parameters = merged_parameters(job.estimator, job.baseline.parameters, training.label.size)
-    estimator = make_estimator(job.estimator, parameters, job.baseline.seed)
-    target = training.label.astype(np.int8) if task == "classification" else training.label
+def _train(trainer: Trainer[Any], planned: _Planned, rows: Mapping[str, Scored], build: Path) -> BaselineResult:
+    job, training = planned.job, next(iter(rows.values()))
+    parameters = merged_parameters(job.estimator, planned.baseline.parameters, training.label.size)
+    trained = trainer.train(job, parameters, training)
     started = time.perf_counter()
-    with threadpool_limits(limits=1):  # sums in BLAS depend on the number of its threads
-        note = _fit(estimator, columns, target, job.baseline.label)
-        fitted = time.perf_counter()
-        about = {
-            "estimator": job.estimator.name,
-            "task": task,
-            "target": label,
-            "features": job.columns,
-            "library": _library(estimator),
-        }
-        model = export(estimator, job.estimator.family, about, mean, scale)
-        del columns
-        started_to_predict = time.perf_counter()
-        predicted = {split: _predict(estimator, model, part.take(job.columns)) for split, part in rows.items()}
-        predict_seconds = time.perf_counter() - started_to_predict
-    scores = {split: evaluate(task, part.label, predicted[split]) for split, part in rows.items()}
-    folder = build / job.folder
-    save_model(model, folder)
+    predicted = {split: trained.predict(part) for split, part in rows.items()}
+    predict_seconds = time.perf_counter() - started
+    scores = {split: evaluate(job.task, part.label, predicted[split]) for split, part in rows.items()}
+    folder = build / planned.folder
+    save_model(trained.model, folder)
     write_once(folder / CURVES_FILE, _curves(scores))
     return BaselineResult(
-        name=job.baseline.label,
+        name=planned.baseline.label,
         estimator=job.estimator.name,
-        task=task,
-        target=label,
+        task=job.task,
+        target=job.target,
         metrics={split: score.metrics for split, score in scores.items()},
         rows_trained=training.label.size,
         rows_available=training.available,
         features=len(job.columns),
-        left_out=job.left_out,
-        seconds=fitted - started,
+        left_out=planned.left_out,
+        seconds=trained.seconds,
         predict_seconds=predict_seconds,
         parameters=parameters,
-        model=f"{job.folder}/{MODEL_FILE}",
-        curves=f"{job.folder}/{CURVES_FILE}",
-        note="; ".join([*_statements(rows, job.left_out), *note]),
+        model=f"{planned.folder}/{MODEL_FILE}",
+        curves=f"{planned.folder}/{CURVES_FILE}",
+        note="; ".join([*_statements(rows, planned.left_out), *trained.notes]),
     )
 
 
-def _scaling(columns: Matrix) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each column, 1 for one that does not vary; in float64, a column at a time."""
-    mean, scale = np.empty(columns.shape[1]), np.empty(columns.shape[1])
-    for index in range(columns.shape[1]):
-        values = columns[:, index].astype(np.float64)
-        mean[index], scale[index] = values.mean(), values.std()
-        if scale[index] <= abs(mean[index]) * 1e-12:
-            scale[index] = 1.0
-    return mean, scale
-
-
-def _scaled(columns: Matrix, mean: Floats, scale: Floats) -> Matrix:
-    scaled = np.empty_like(columns)
-    for index in range(columns.shape[1]):
-        scaled[:, index] = (columns[:, index].astype(np.float64) - mean[index]) / scale[index]
-    return scaled
-
-
-def _fit(estimator: Any, columns: Matrix, target: Any, where: str) -> list[str]:
-    """Fit in place; what scikit-learn warns of on the way, such as no convergence, is returned."""
-    if columns.shape[1] == 0:
-        columns = np.zeros((len(columns), 1), dtype=np.float32)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            estimator.fit(columns, target)
-        except ValueError as error:
-            raise PipelineError(
-                f"scikit-learn refused: {error}", hint="check the baseline's parameters", where=f"baseline {where!r}"
-            ) from error
-    # Deprecations are not about this fit.
-    said = [str(warning.message).splitlines()[0] for warning in caught if issubclass(warning.category, UserWarning)]
-    return list(dict.fromkeys(said))
-
-
-def _predict(estimator: Any, model: Model, columns: Matrix) -> Floats:
-    """float64, a value a row. Forests through scikit-learn's compiled walk, in threads over runs of rows."""
-    if model.kind != "forest":
-        return model.predict(columns)
-    # Its own threads add the trees up in whichever order they finish, and so differ in the last bits.
-    estimator.set_params(n_jobs=1)
-    ask = estimator.predict_proba if model.task == "classification" else estimator.predict
-    with ThreadPoolExecutor() as pool:
-        parts = list(pool.map(lambda start: ask(columns[start : start + _CHUNK]), range(0, len(columns), _CHUNK)))
-    values = np.concatenate(parts)
-    return values[:, 1] if values.ndim == 2 else values
-
-
-def _statements(rows: Mapping[str, Rows], left_out: tuple[str, ...]) -> list[str]:
+def _statements(rows: Mapping[str, Scored], left_out: tuple[str, ...]) -> list[str]:
     said = [
         f"a seeded sample of {part.label.size:,} of {part.available:,} rows of {split}"
         for split, part in rows.items()
@@ -265,13 +211,6 @@ def _statements(rows: Mapping[str, Rows], left_out: tuple[str, ...]) -> list[str
         rest = f" and {len(left_out) - 12} more" if len(left_out) > 12 else ""
         said.append(f"{len(left_out)} features left out: {', '.join(left_out[:12])}{rest}")
     return said
-
-
-def _library(estimator: Any) -> str:
-    import sklearn
-
-    name = type(estimator).__module__.partition(".")[0]
-    return f"{name} {sklearn.__version__}"
 
 
 def _curves(scores: Mapping[str, Evaluation]) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.pipelines.places import HOST, Batch, Matrix, Place
 from headrace.schemas.errors import DataError
 
 Floats = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float32]
 
 _NAMED: Final = 12
 """Columns that a message lists before it only counts."""
@@ -32,9 +32,9 @@ class Rows:
     Parameters
     ----------
     features
-        float32, a row of the split by a feature; finite.
+        float32, a row of the split by a feature; finite. A numpy array, or one of the place that read it.
     label
-        float64, finite.
+        float64, finite; always in the host's memory, where metrics are worked out.
     available
         Rows of the split; more than there are here if a sample was taken.
     """
@@ -63,10 +63,19 @@ def number_columns(path: Path) -> frozenset[str]:
     )
 
 
+@dataclass(frozen=True)
+class Refused:
+    """Values that no matrix can hold, counted by column; several parts of a split can be counted one by one."""
+
+    rows: int
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    not_finite: Mapping[str, int] = field(default_factory=dict)
+
+
 def read_rows(
     split: str, paths: Sequence[Path], features: Sequence[str], label: str, *, max_rows: int, seed: int
 ) -> Rows:
-    """Read features and label of a split, at most `max_rows` rows of it.
+    """Read features and label of a split into the host's memory, at most `max_rows` rows of it.
 
     The sample takes one row at random from each of `max_rows` equal runs of the split's rows in published order: it
     depends on the seed and the number of rows, not on how the rows are cut into shards, and keeps their order.
@@ -81,6 +90,37 @@ def read_rows(
     -----
     Cost: one pass over the columns asked for; memory for the matrix and one row group.
     """
+    rows, refused = read_part(split, paths, features, label, max_rows=max_rows, seed=seed)
+    refuse(split, [refused])
+    return rows
+
+
+def read_part(
+    split: str,
+    paths: Sequence[Path],
+    features: Sequence[str],
+    label: str,
+    *,
+    max_rows: int,
+    seed: int,
+    part: int = 0,
+    parts: int = 1,
+    place: Place = HOST,
+) -> tuple[Rows, Refused]:
+    """One of `parts` runs of the rows that `read_rows` reads, in a place; what cannot be used is counted.
+
+    The parts one after the other are the same rows as all at once.
+
+    Raises
+    ------
+    DataError
+        The split has no rows; a column is missing or no number.
+
+    Notes
+    -----
+    Cost: one pass over the columns asked for, in the row groups that hold rows of the part; memory for the matrix and
+    for what the place reads at once.
+    """
     files = [pq.ParquetFile(path) for path in paths]
     try:
         available = sum(file.metadata.num_rows for file in files)
@@ -92,32 +132,20 @@ def read_rows(
         for path, file in zip(paths, files, strict=True):
             _check_columns(path, file.schema_arrow, (*features, label))
         wanted = _positions(available, max_rows, seed)
-        matrix = np.empty((wanted.size, len(features)), dtype=np.float32)
+        wanted = wanted[part * wanted.size // parts : (part + 1) * wanted.size // parts]
+        columns = list(dict.fromkeys([*features, label]))
+        matrix = place.empty(wanted.size, len(features))
         target = np.empty(wanted.size, dtype=np.float64)
         nulls: dict[str, int] = {}
-        start = filled = 0
-        for file in files:
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                local = wanted[filled : np.searchsorted(wanted, start + rows)] - start
-                if local.size:
-                    table = file.read_row_group(group, columns=list(dict.fromkeys([*features, label])))
-                    part = slice(filled, filled + local.size)
-                    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused with its count
-                        for index, name in enumerate(features):
-                            matrix[part, index] = _numbers(table[name], local, name, nulls)
-                    target[part] = _numbers(table[label], local, label, nulls)
-                start += rows
-                filled += local.size
+        for filled, batch in _batches(paths, files, wanted, place.together(len(columns))):
+            table = place.read(batch, columns)
+            with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused with its count
+                for index, name in enumerate(features):
+                    matrix[filled, index] = _counted(place.numbers(table, name, batch), name, nulls)
+            target[filled] = place.to_host(_counted(place.numbers(table, label, batch), label, nulls))
     finally:
         for file in files:
             file.close()
-    _refuse(
-        nulls,
-        "nulls",
-        f"fill them with FillNull, or drop the rows with DropNull; {wanted.size:,} rows were read",
-        split,
-    )
     bad = {
         name: count
         for index, name in enumerate(features)
@@ -125,8 +153,54 @@ def read_rows(
     }
     if count := wanted.size - int(np.isfinite(target).sum()):
         bad[label] = count
-    _refuse(bad, "values that are NaN, infinite or too large for float32", _MEND, split)
-    return Rows(tuple(features), matrix, target, available)
+    return Rows(tuple(features), matrix, target, available), Refused(wanted.size, nulls, bad)
+
+
+def refuse(split: str, found: Sequence[Refused]) -> None:
+    """Raise DataError for what the parts of a split hold that cannot be used, counted by column over all of them."""
+    rows = sum(part.rows for part in found)
+    _refuse(
+        _total([part.nulls for part in found]),
+        "nulls",
+        f"fill them with FillNull, or drop the rows with DropNull; {rows:,} rows were read",
+        split,
+    )
+    _refuse(
+        _total([part.not_finite for part in found]),
+        "values that are NaN, infinite or too large for float32",
+        _MEND,
+        split,
+    )
+
+
+def _batches(
+    paths: Sequence[Path], files: Sequence[pq.ParquetFile], wanted: npt.NDArray[np.int64], together: int
+) -> Iterator[tuple[slice, Batch]]:
+    """Runs of row groups that hold wanted rows, and where their rows go in the matrix."""
+    start = filled = 0
+    for path, file in zip(paths, files, strict=True):
+        for groups, rows in _runs(file, together):
+            local = wanted[filled : np.searchsorted(wanted, start + rows)] - start
+            if local.size:
+                part = slice(filled, filled + local.size)
+                yield part, Batch(path, file, groups, None if local.size == rows else local)
+            start += rows
+            filled += local.size
+
+
+def _runs(file: pq.ParquetFile, together: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Row groups one after the other up to `together` rows, and their rows; at least one group each."""
+    groups: list[int] = []
+    held = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if groups and held + rows > together:
+            yield tuple(groups), held
+            groups, held = [], 0
+        groups.append(group)
+        held += rows
+    if groups:
+        yield tuple(groups), held
 
 
 def _positions(available: int, max_rows: int, seed: int) -> npt.NDArray[np.int64]:
@@ -136,16 +210,17 @@ def _positions(available: int, max_rows: int, seed: int) -> npt.NDArray[np.int64
     return np.random.default_rng(seed).integers(bounds[:-1], bounds[1:], dtype=np.int64)
 
 
-def _numbers(column: pa.ChunkedArray, rows: npt.NDArray[np.int64], name: str, nulls: dict[str, int]) -> Any:
-    """The values at `rows` as numpy; nulls are counted, for the caller to refuse."""
-    if len(rows) != len(column):
-        column = column.take(pa.array(rows))
-    if column.null_count:
-        nulls[name] = nulls.get(name, 0) + column.null_count
-        return 0
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    return column.to_numpy()
+def _counted(found: tuple[Any, int], name: str, nulls: dict[str, int]) -> Any:
+    """The values; nulls are counted, for the caller to refuse."""
+    values, count = found
+    if count:
+        nulls[name] = nulls.get(name, 0) + count
+    return values
+
+
+def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    names = dict.fromkeys(name for part in counts for name in part)
+    return {name: sum(part.get(name, 0) for part in counts) for name in names}
 
 
 def _check_columns(path: Path, schema: pa.Schema, names: Collection[str]) -> None:

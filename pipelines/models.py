@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, Val
 
 from headrace.catalog.files import durable_file
 from headrace.pipelines.estimators import Task
-from headrace.pipelines.matrix import Floats, Matrix
+from headrace.pipelines.matrix import Floats
+from headrace.pipelines.places import Matrix
 from headrace.schemas.errors import DataError
 
 MODEL_FILE: Final = "model.json"
@@ -67,10 +68,10 @@ class LinearModel(_Model):
     scale: tuple[FiniteFloat, ...]
 
     def predict(self, features: Matrix) -> Floats:
-        """float64, a value a row: the probability of 1, or the number."""
+        """float64, a value a row: the probability of 1, or the number. An array of CuPy gives one of CuPy."""
         weights = np.divide(self.coefficients, self.scale)
         # Centred first: folding the means into the intercept would cancel digits where they are large.
-        score = np.full(len(features), self.intercept)
+        score = np.full_like(features, self.intercept, dtype=np.float64, shape=len(features))
         for column, (weight, mean) in enumerate(zip(weights.tolist(), self.mean, strict=True)):
             score += weight * (features[:, column].astype(np.float64) - mean)
         return _logistic(score) if self.task == "classification" else score
@@ -177,7 +178,7 @@ def load_model(folder: Path) -> Model:
         trees = Trees(**{name: np.ascontiguousarray(table[name].to_numpy()) for name in Trees.model_fields})
     except (OSError, pa.ArrowException, ValidationError) as error:
         raise DataError(f"is no saved forest: {_first_line(error)}", where=str(path)) from error
-    _check(trees, len(model.features), path)
+    check_trees(trees, len(model.features), str(path))
     return model.model_copy(update={"trees": trees})
 
 
@@ -189,7 +190,8 @@ def write_once(path: Path, data: bytes) -> None:
         out.write(data)
 
 
-def _check(trees: Trees, features: int, path: Path) -> None:
+def check_trees(trees: Trees, features: int, where: str) -> None:
+    """Raise DataError for nodes that do not form trees: a child before its parent, or in another tree."""
     nodes = np.bincount(trees.tree) if trees.tree.size and trees.tree.min() >= 0 else np.zeros(0, dtype=np.int64)
     starts = np.append(0, np.cumsum(nodes)[:-1]) if nodes.size else nodes
     own = np.arange(trees.tree.size) - np.repeat(starts, nodes) if nodes.size else nodes
@@ -204,7 +206,7 @@ def _check(trees: Trees, features: int, path: Path) -> None:
         and bool(((trees.feature >= 0) & (trees.feature < features))[inner].all())
     )
     if not good:
-        raise DataError("is no saved forest: its nodes do not form trees", where=str(path))
+        raise DataError("is no saved forest: its nodes do not form trees", where=where)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from tests.pipelines.made_shards import FEATURES, made, publish
 
-from headrace.catalog.shards import shard_path, write_table
 from headrace.pipelines.baselines import train_baselines
 from headrace.pipelines.estimators import TABLE, Task, find_estimator
 from headrace.pipelines.matrix import read_rows
@@ -20,50 +20,19 @@ from headrace.pipelines.model import Baseline
 from headrace.pipelines.models import ForestModel, LinearModel, load_model
 from headrace.schemas.errors import DataError, PipelineError
 
-FEATURES = ("delay", "distance", "carrier", "is_null", "hour")
 SMALL = {"n_estimators": 8, "max_depth": 6}
 
 pytest.importorskip("sklearn")
 
 
-def _frame(rows: int, seed: int) -> pl.DataFrame:
-    rng = np.random.default_rng(seed)
-    delay = rng.normal(0, 1, rows)
-    carrier = rng.integers(0, 8, rows)
-    score = 1.5 * delay + np.where(carrier % 2 == 0, 1.0, -1.0) - 1
-    return pl.DataFrame(
-        {
-            "delay": delay.astype(np.float32),
-            "distance": rng.normal(1e6, 10, rows),
-            "carrier": carrier.astype(np.int32),
-            "is_null": rng.random(rows) < 0.1,
-            "hour": rng.integers(0, 24, rows),
-            "late": (rng.random(rows) < 1 / (1 + np.exp(-score))).astype(np.int8),
-            "minutes": 10 * score + rng.normal(0, 1, rows),
-        }
-    )
-
-
-def _publish(build: Path, frames: dict[str, pl.DataFrame], shard_rows: int = 700) -> dict[str, list[Path]]:
-    splits: dict[str, list[Path]] = {}
-    for split, frame in frames.items():
-        nullable = [name for name in frame.columns if frame[name].null_count()]
-        parts = [frame.slice(start, shard_rows) for start in range(0, frame.height, shard_rows)] or [frame]
-        names = [shard_path(split, number) for number in range(len(parts))]
-        for name, part in zip(names, parts, strict=True):
-            write_table(build, name, part.to_arrow(), nullable=nullable)
-        splits[split] = [build / name for name in names]
-    return splits
-
-
 @pytest.fixture
 def frames() -> dict[str, pl.DataFrame]:
-    return {"train": _frame(2000, 0), "validation": _frame(600, 1), "test": _frame(600, 2)}
+    return {"train": made(2000, 0), "validation": made(600, 1), "test": made(600, 2)}
 
 
 @pytest.fixture
 def splits(frames: dict[str, pl.DataFrame], tmp_path: Path) -> dict[str, list[Path]]:
-    return _publish(tmp_path, frames)
+    return publish(tmp_path, frames)
 
 
 def test_logistic_regression_is_scikit_learns_on_scaled_columns(
@@ -179,7 +148,7 @@ def test_models_and_metrics_do_not_depend_on_the_shards_or_on_the_run(
     for name, shard_rows in (("a", 700), ("b", 700), ("c", 123)):
         build = tmp_path / name
         results = train_baselines(
-            _publish(build, frames, shard_rows), baselines, FEATURES, "late", "classification", build
+            publish(build, frames, shard_rows), baselines, FEATURES, "late", "classification", build
         )
         files = {path.name: path.read_bytes() for path in sorted(build.glob("baselines/*/*"))}
         outcomes.append(([result.metrics for result in results], files))
@@ -248,7 +217,7 @@ def test_values_that_cannot_be_used_are_refused_with_split_column_and_count(
     frames: dict[str, pl.DataFrame], tmp_path: Path, change: pl.Expr, estimator: str, message: str
 ) -> None:
     frames["test"] = frames["test"].with_columns(change)
-    splits = _publish(tmp_path, frames)
+    splits = publish(tmp_path, frames)
     task: Task = "regression" if estimator == "ridge" else "classification"
     baseline = Baseline.model_validate({"estimator": estimator})
     with pytest.raises(DataError, match=message) as error:
@@ -258,13 +227,13 @@ def test_values_that_cannot_be_used_are_refused_with_split_column_and_count(
 
 def test_an_empty_split_is_refused(frames: dict[str, pl.DataFrame], tmp_path: Path) -> None:
     frames["validation"] = frames["validation"].head(0)
-    for splits in (_publish(tmp_path, frames), {"train": [tmp_path / "train/part-00000.parquet"], "validation": []}):
+    for splits in (publish(tmp_path, frames), {"train": [tmp_path / "train/part-00000.parquet"], "validation": []}):
         with pytest.raises(DataError, match="split 'validation' has no rows"):
             train_baselines(splits, [Baseline(estimator="dummy")], FEATURES, "late", "classification", tmp_path)
 
 
 def test_text_is_left_out_and_refused_when_named(frames: dict[str, pl.DataFrame], tmp_path: Path) -> None:
-    splits = _publish(tmp_path, {k: f.with_columns(name=pl.lit("x")) for k, f in frames.items()})
+    splits = publish(tmp_path, {k: f.with_columns(name=pl.lit("x")) for k, f in frames.items()})
     features = (*FEATURES, "name")
     (result,) = train_baselines(
         splits, [Baseline(estimator="logistic_regression")], features, "late", "classification", tmp_path
