@@ -14,15 +14,14 @@ _SMALL_DEVICE: Final = 16 << 30
 def partition_bytes_for(engine: EngineName, device_memory_bytes: int | None = None) -> int:
     """Bytes in memory of the source rows of one partition.
 
-    On a GPU 1/32 of the device's memory: a query holds several copies of its rows at a time, and twice half of that
-    has to be left for the retreat from a full device. At most 2 GiB, above which larger partitions bring nothing;
-    and not below what a CPU task gets, while that is at most 1/16 of the device.
+    On a GPU 1/32 of the device's memory: a query holds several copies of its rows at a time. At most 2 GiB, until a
+    larger one is measured to be faster; and not below what a CPU task gets, while that is at most 1/16 of the device.
 
     Parameters
     ----------
     device_memory_bytes
-        What the smallest GPU of the run has. None where it is not known, for workers on other machines: as for a
-        device of 16 GiB.
+        What the smallest GPU of the run has. None or 0 where that is not known, for workers on other machines or a
+        GPU without memory of its own: as for a device of 16 GiB.
 
     Examples
     --------
@@ -31,5 +30,5 @@ def partition_bytes_for(engine: EngineName, device_memory_bytes: int | None = No
     """
     if engine == "cpu":
         return CPU_BYTES
-    memory = _SMALL_DEVICE if device_memory_bytes is None else device_memory_bytes
+    memory = device_memory_bytes or _SMALL_DEVICE
     return min(GPU_MOST_BYTES, max(memory // 32, min(CPU_BYTES, memory // 16)))

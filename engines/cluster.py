@@ -96,7 +96,7 @@ def cluster_kind(cluster: str, engine: EngineName) -> str:
     if cluster.startswith("tcp://"):
         endpoint(cluster)
         return "joined"
-    _count(cluster)
+    worker_count(cluster)
     kind, colon, count = cluster.partition(":")
     suits = "cpu" if kind == "local" else "gpu"
     if engine != suits:
@@ -114,7 +114,7 @@ Opens = Callable[[], AbstractContextManager[Connection]]
 def _cuda(cluster: str, options: GpuOptions, start_seconds: float, patience_seconds: float) -> tuple[str, Opens]:
     from headrace.engines import cuda_cluster
 
-    gpus = cuda_cluster.chosen_gpus(cluster, _count(cluster))
+    gpus = cuda_cluster.chosen_gpus(cluster, worker_count(cluster))
     cuda_cluster.require(cluster, options)
 
     def opens() -> AbstractContextManager[Connection]:
@@ -126,7 +126,7 @@ def _cuda(cluster: str, options: GpuOptions, start_seconds: float, patience_seco
 def _local(cluster: str, start_seconds: float) -> tuple[str, Opens]:
     from dask.system import CPU_COUNT
 
-    count = _count(cluster) or CPU_COUNT
+    count = worker_count(cluster) or CPU_COUNT
     return f"local:{count}", lambda: _open_local(count, CPU_COUNT, start_seconds)
 
 
@@ -149,7 +149,8 @@ def _open_local(count: int, cores: int, start_seconds: float) -> Iterator[Connec
             yield Connection(client, watch, processes.ended, processes.lost_scheduler, LOST_WORKER_HINT)
 
 
-def _count(cluster: str) -> int | None:
+def worker_count(cluster: str) -> int | None:
+    """The number in `local:N` and `cuda:N`, None where there is none. Raises UsageError for another name or number."""
     kind, colon, number = cluster.partition(":")
     if kind in ("local", "cuda") and not colon:
         return None

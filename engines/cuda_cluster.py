@@ -59,18 +59,19 @@ def cluster_arguments(options: GpuOptions, gpus: Sequence[detect.Gpu], folder: P
 
     The pool is given in bytes: as a fraction, Dask-CUDA would take it of the first GPU of the machine, whichever a
     worker has. Host memory is not limited: Dask would pause a worker above a limit, and what Polars holds never
-    spills, so it would stay paused.
+    spills, so it would stay paused. A GPU that shares the host's memory gets no pool, and nothing to spill to.
     """
     smallest = min(gpu.memory_bytes for gpu in gpus)
+    pool = int(smallest * options.pool) // _POOL_ALIGNMENT * _POOL_ALIGNMENT
     limit = {"device_memory_limit": options.device_memory} if options.device_memory else {}
     listens = {"interface": options.interface} if options.interface else {"host": _LOOPBACK}
     return {
-        "CUDA_VISIBLE_DEVICES": [gpu.index for gpu in gpus],
+        "CUDA_VISIBLE_DEVICES": [gpu.uuid if gpu.uuid.startswith("MIG-") else gpu.index for gpu in gpus],
         "n_workers": len(gpus),
         "threads_per_worker": 1,
         "memory_limit": 0,
-        "rmm_pool_size": int(smallest * options.pool) // _POOL_ALIGNMENT * _POOL_ALIGNMENT,
-        "enable_cudf_spill": options.spill,
+        "rmm_pool_size": pool or None,
+        "enable_cudf_spill": options.spill and smallest > 0,
         "protocol": options.protocol,
         "local_directory": str(folder),
         "dashboard_address": None,

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from headrace.engines.gpu.options import GpuOptions
 from headrace.pipelines.load import gallery_names
 from headrace.pipelines.options import RunOptions
 
@@ -29,7 +30,7 @@ class BuildRequest(BaseModel):
         Values to set in the pipeline, by dotted path: `source` is the folder of the raw files.
     catalog
         The folder that holds the datasets.
-    engine, cluster, partition_bytes, force
+    engine, cluster, strict_gpu, gpu, partition_bytes, force
         As `RunOptions`: how it is run; none of it changes the data.
     interval
         The moment that this run stands for; runs of one pipeline for one interval publish once. A scheduled run has
@@ -45,12 +46,14 @@ class BuildRequest(BaseModel):
     catalog: str = Field(_DEFAULTS.catalog, min_length=1, description="The folder that holds the datasets.")
     engine: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where queries run.")
     cluster: str = Field(
-        "inline",
-        pattern=r"^(inline|local(:[1-9][0-9]*)?|[a-z]+://\S+)$",
-        description="Where tasks run: inline, local[:N] or the address of a Dask scheduler.",
+        _DEFAULTS.cluster,
+        pattern=r"^(auto|inline|(local|cuda)(:[1-9][0-9]*)?|tcp://\S+)$",
+        description="Where tasks run: auto, inline, local[:N], cuda[:N] or the address of a Dask scheduler.",
     )
-    partition_bytes: int = Field(
-        _DEFAULTS.partition_bytes, ge=1 << 16, description="Uncompressed bytes that one task works on."
+    strict_gpu: bool = Field(False, description="Refuse a step that the GPU engine cannot run.")
+    gpu: GpuOptions = Field(_DEFAULTS.gpu, description="How GPU workers are set up.")
+    partition_bytes: int | None = Field(
+        None, ge=1 << 16, description="Uncompressed bytes that one task works on; empty: what suits the engine."
     )
     force: bool = Field(False, description="Do not resume work that an earlier run left.")
     interval: AwareDatetime | None = Field(
@@ -71,6 +74,8 @@ class BuildRequest(BaseModel):
             catalog=self.catalog,
             engine=self.engine,
             cluster=self.cluster,
+            strict_gpu=self.strict_gpu,
+            gpu=self.gpu,
             partition_bytes=self.partition_bytes,
             force=self.force,
             idempotency_key=idempotency_key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.engines.detect import EngineChoice
+from headrace.engines.gpu.options import GpuOptions
 
 
 class RunOptions(BaseModel):
@@ -17,9 +18,14 @@ class RunOptions(BaseModel):
     engine
         `cpu`, `gpu`, or `auto`: the GPU where there is one.
     cluster
-        `inline`, `local[:N]` or the address of a Dask scheduler.
+        `inline`, `local[:N]`, `cuda[:N]` or the address of a Dask scheduler; `auto` is `inline` for the CPU engine and
+        `cuda` for the GPU engine.
+    strict_gpu
+        The GPU engine refuses a step that it cannot run, instead of handing it to the CPU.
+    gpu
+        How the GPU workers that are started here are set up.
     partition_bytes
-        Bytes in memory of the source rows that one task works on, about.
+        Bytes in memory of the source rows that one task works on, about. None: what suits the engine.
     idempotency_key
         A run with a key that has published before gives the version that is there.
     force
@@ -32,8 +38,10 @@ class RunOptions(BaseModel):
 
     catalog: str = "published"
     engine: EngineChoice = "auto"
-    cluster: str = "inline"
-    partition_bytes: int = Field(256 << 20, ge=1)
+    cluster: str = "auto"
+    strict_gpu: bool = False
+    gpu: GpuOptions = GpuOptions()
+    partition_bytes: int | None = Field(None, ge=1)
     idempotency_key: str = ""
     force: bool = False
     producer: dict[str, str] = Field(default_factory=dict)

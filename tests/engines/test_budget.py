@@ -26,4 +26,4 @@ def test_it_is_between_a_32nd_and_a_16th_of_a_device(gibibytes: int) -> None:
 
 
 def test_an_unknown_device_counts_as_one_of_16_gib() -> None:
-    assert partition_bytes_for("gpu") == partition_bytes_for("gpu", 16 << 30) == 536_870_912
+    assert partition_bytes_for("gpu") == partition_bytes_for("gpu", 0) == 536_870_912

@@ -105,6 +105,16 @@ def test_options_that_are_given_go_in(tmp_path: Path) -> None:
     assert "host" not in given
 
 
+def test_a_gpu_that_shares_the_memory_of_the_host_gets_no_pool(tmp_path: Path) -> None:
+    given = cluster_arguments(GpuOptions(), [Gpu(0, "GPU-aa", "stand-in", 0)], tmp_path)
+    assert (given["rmm_pool_size"], given["enable_cudf_spill"]) == (None, False)
+
+
+def test_a_part_of_a_gpu_goes_by_its_uuid(tmp_path: Path) -> None:
+    parts = [Gpu(0, "MIG-aa", "stand-in", 1 << 34), Gpu(0, "MIG-bb", "stand-in", 1 << 34)]
+    assert cluster_arguments(GpuOptions(), parts, tmp_path)["CUDA_VISIBLE_DEVICES"] == ["MIG-aa", "MIG-bb"]
+
+
 @pytest.mark.parametrize("options", [GpuOptions(), GpuOptions(device_memory="0.5", interface="lo")])
 def test_the_installed_dask_cuda_takes_them(options: GpuOptions, tmp_path: Path) -> None:
     dask_cuda = pytest.importorskip("dask_cuda")

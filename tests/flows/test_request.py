@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from headrace.engines.gpu.options import GpuOptions
 from headrace.flows.request import BuildRequest, idempotency_key, moment
-from headrace.pipelines.options import RunOptions
 
 FIVE = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
 
@@ -19,8 +19,10 @@ def test_a_request_needs_a_pipeline_and_nothing_else() -> None:
         "overrides": {},
         "catalog": "published",
         "engine": "auto",
-        "cluster": "inline",
-        "partition_bytes": RunOptions().partition_bytes,
+        "cluster": "auto",
+        "strict_gpu": False,
+        "gpu": GpuOptions().model_dump(),
+        "partition_bytes": None,
         "force": False,
         "interval": None,
     }
@@ -33,6 +35,10 @@ def test_a_request_needs_a_pipeline_and_nothing_else() -> None:
         {"engine": "abacus"},
         {"cluster": "cloud nine"},
         {"cluster": "local:0"},
+        {"cluster": "cuda:0"},
+        {"cluster": "http://10.0.0.7:80"},
+        {"gpu": {"pool": 2}},
+        {"gpu": {"pol": 0.5}},
         {"partition_bytes": 0},
         {"catalog": ""},
         {"interval": "2026-01-05T05:00:00"},
@@ -47,7 +53,7 @@ def test_bad_values_are_refused(wrong: dict[str, object]) -> None:
         BuildRequest.model_validate({"pipeline": "flights", **wrong})
 
 
-@pytest.mark.parametrize("cluster", ["inline", "local", "local:4", "tcp://10.0.0.7:8786"])
+@pytest.mark.parametrize("cluster", ["auto", "inline", "local", "local:4", "cuda", "cuda:2", "tcp://10.0.0.7:8786"])
 def test_clusters_that_can_be_asked_for(cluster: str) -> None:
     assert BuildRequest(pipeline="flights", cluster=cluster).cluster == cluster
 
@@ -57,8 +63,12 @@ def test_the_schema_that_prefect_checks_by_says_the_same() -> None:
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["pipeline"]
     assert schema["properties"]["engine"]["enum"] == ["auto", "cpu", "gpu"]
-    assert schema["properties"]["partition_bytes"]["minimum"] == 65536
-    assert schema["properties"]["cluster"]["pattern"].startswith("^(inline|local")
+    assert schema["properties"]["partition_bytes"]["anyOf"] == [
+        {"type": "integer", "minimum": 65536},
+        {"type": "null"},
+    ]
+    assert schema["properties"]["cluster"]["pattern"].startswith("^(auto|inline|(local")
+    assert schema["$defs"]["GpuOptions"]["properties"]["pool"]["maximum"] == 0.95
 
 
 @pytest.mark.parametrize(
@@ -78,8 +88,16 @@ def test_options_take_over_how_it_is_run() -> None:
     request = BuildRequest(pipeline="flights", catalog="/data", engine="cpu", cluster="local:2", force=True)
     options = request.options("key", "run-7")
     assert (options.catalog, options.engine, options.cluster, options.force) == ("/data", "cpu", "local:2", True)
+    assert (options.strict_gpu, options.gpu, options.partition_bytes) == (False, GpuOptions(), None)
     assert options.idempotency_key == "key"
     assert options.producer == {"flow_run": "run-7"}
+
+
+def test_options_take_over_how_gpu_workers_are_set_up() -> None:
+    request = BuildRequest(pipeline="flights", engine="gpu", strict_gpu=True, gpu=GpuOptions(pool=0.5))
+    options = request.options("key", "run-7")
+    assert (options.engine, options.cluster, options.strict_gpu) == ("gpu", "auto", True)
+    assert options.gpu.pool == 0.5
 
 
 def test_anchored_paths_do_not_depend_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

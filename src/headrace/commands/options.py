@@ -25,6 +25,25 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Set a field of the pipeline, such as source=FOLDER or output.seed=7. May be given several times.",
 )
+cluster_option = click.option(
+    "--cluster",
+    default="auto",
+    show_default=True,
+    metavar="auto|inline|local[:N]|cuda[:N]|tcp://HOST:PORT",
+    help="Where tasks run: in this process, on N local processes, on N GPUs, or on a Dask cluster. "
+    "auto: in this process on the CPU, on all GPUs with the GPU engine.",
+)
+strict_gpu_option = click.option(
+    "--strict-gpu", is_flag=True, help="Refuse a step that the GPU engine cannot run, instead of using the CPU for it."
+)
+gpu_option = click.option(
+    "--gpu",
+    "gpu_settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="How GPU workers are set up: pool=0.8 (of the memory), spill=true, protocol=tcp, device_memory=, interface=. "
+    "May be given several times.",
+)
 pipeline_argument = click.argument("pipeline", metavar="PIPELINE")
 dataset_argument = click.argument("dataset", metavar="DATASET[@VERSION]")
 

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 def plan(pipeline: str, settings: tuple[str, ...], partition_bytes: int | None) -> None:
     """Show the passes over the data and what each serves, partitions, exchanges, bytes, tasks and memory. Runs
     nothing and reads no rows."""
+    from headrace.engines.budget import partition_bytes_for
     from headrace.pipelines.load import load_pipeline
-    from headrace.pipelines.options import RunOptions
     from headrace.pipelines.plan import make_plan
     from headrace.pipelines.resolve import resolve
     from headrace.pipelines.sources import locate, read_tables
 
     loaded = load_pipeline(pipeline, overrides(settings))
     resolved = resolve(loaded, read_tables(loaded, rows=False))
-    made = make_plan(loaded, resolved, locate(loaded), partition_bytes or RunOptions().partition_bytes)
+    made = make_plan(loaded, resolved, locate(loaded), partition_bytes or partition_bytes_for("cpu"))
     terminal().show(made, lambda: _words(made))
 
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
+from headrace.commands.options import (
+    catalog_option,
+    cluster_option,
+    gpu_option,
+    overrides,
+    pipeline_argument,
+    set_option,
+    strict_gpu_option,
+)
 from headrace.commands.orchestrator import choose_orchestrator
 from headrace.commands.terminal import Terminal, common_options, json_option, terminal
 from headrace.schemas.errors import HeadraceError, RunError
@@ -27,13 +35,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where queries run; auto takes a GPU if there is one that headrace can use.",
 )
-@click.option(
-    "--cluster",
-    default="inline",
-    show_default=True,
-    metavar="inline|local[:N]|tcp://HOST:PORT",
-    help="Where tasks run: in this process, on N local processes, or on a Dask cluster.",
-)
+@cluster_option
+@strict_gpu_option
+@gpu_option
 @click.option(
     "--orchestrator",
     type=click.Choice(["auto", "none", "prefect"]),
@@ -51,6 +55,8 @@ def run(
     settings: tuple[str, ...],
     engine: Any,
     cluster: str,
+    strict_gpu: bool,
+    gpu_settings: tuple[str, ...],
     orchestrator: Any,
     partition_bytes: int | None,
     force: bool,
@@ -60,18 +66,26 @@ def run(
 
     PIPELINE is a gallery name (flights), a YAML file, module:object or file.py:object.
     """
-    from headrace.engines.detect import choose
+    from headrace.engines.gpu.options import parse_gpu_options
+    from headrace.engines.placement import place
 
-    screen = terminal()
-    chosen, led_by = choose(engine), choose_orchestrator(orchestrator)
+    gpu, screen = parse_gpu_options(gpu_settings), terminal()
+    chosen, led_by = place(engine, cluster, gpu).chosen, choose_orchestrator(orchestrator)
     led_words = "Prefect" if led_by.name == "prefect" else "headrace itself"
     screen.note(f"engine: {chosen.engine} ({chosen.reason}); stages run by {led_words} ({led_by.reason})")
 
     from headrace.pipelines.load import load_pipeline
     from headrace.pipelines.options import RunOptions
 
-    size = {} if partition_bytes is None else {"partition_bytes": partition_bytes}
-    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster, force=force, **size)
+    options = RunOptions(
+        catalog=catalog,
+        engine=engine,
+        cluster=cluster,
+        strict_gpu=strict_gpu,
+        gpu=gpu,
+        partition_bytes=partition_bytes,
+        force=force,
+    )
     set_fields = overrides(settings)
     if led_by.name == "prefect":
         record = run_in_prefect(pipeline, set_fields, options)

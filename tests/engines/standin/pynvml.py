@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
+NVML_DEVICE_MIG_DISABLE = 0
+NVML_DEVICE_MIG_ENABLE = 1
+
 
 class NVMLError(Exception):
     pass
@@ -57,6 +60,26 @@ def nvmlDeviceGetMemoryInfo(_handle: int) -> SimpleNamespace:  # noqa: N802
 
 def nvmlDeviceGetUtilizationRates(_handle: int) -> SimpleNamespace:  # noqa: N802
     return SimpleNamespace(gpu=0)
+
+
+def nvmlDeviceGetMigMode(_handle: int) -> list[int]:  # noqa: N802
+    return [NVML_DEVICE_MIG_DISABLE, NVML_DEVICE_MIG_DISABLE]
+
+
+def nvmlDeviceGetComputeRunningProcesses(_handle: int) -> list[SimpleNamespace]:  # noqa: N802
+    return []
+
+
+def nvmlDeviceGetCudaComputeCapability(_handle: int) -> tuple[int, int]:  # noqa: N802
+    return 9, 0
+
+
+def nvmlSystemGetDriverVersion() -> str:  # noqa: N802
+    return "580.65.06"
+
+
+def nvmlSystemGetCudaDriverVersion_v2() -> int:  # noqa: N802
+    return 13000
 
 
 def _uuids() -> list[str]:
