@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from benchmarks import ctr, gpu_ctr
-
 from tests.benchmarks.elsewhere import Elsewhere, Module
 
 ROWS = 100_000
