@@ -4,8 +4,8 @@ Contract: the rows in their order, in row groups of `Layout.row_group_rows` (the
 most 20,000 rows and about 1 MiB. A column is REQUIRED, and so are the items of its lists, unless it is named in
 `nullable`; a null where none may be is an error and says how many there are. The file's Arrow schema is that of
 `plain_table` whatever the engine, so that zones, lists and decimals read back as the types they were. Every column
-chunk has statistics. Columns are PLAIN but for those in `dictionary`, where a dictionary is used as long as it is small,
-and floats in `byte_stream_split`. The answer is the number of rows of each row group; the sink is left open.
+chunk has statistics. Columns are PLAIN but for those in `dictionary`, where a dictionary is used as long as it is
+small, and floats in `byte_stream_split`. The answer is the number of rows of each row group; the sink is left open.
 
 Equal rows need not give equal bytes on two engines. Checksums of pages are written by the CPU's body only: libcudf has
 no setting for them.
@@ -13,6 +13,7 @@ no setting for them.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection
 from typing import BinaryIO, Final, Literal, NamedTuple
 
@@ -109,6 +110,11 @@ def stored_schema(schema: pl.Schema, nullable: Collection[str] = ()) -> pa.Schem
         `nullable` names a column that is not there.
     """
     return plain_table(pl.DataFrame(schema=schema).to_arrow(), nullable=nullable).schema
+
+
+def encoded_schema(schema: pa.Schema) -> str:
+    """An Arrow schema as it stands in a footer."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
 
 
 def float_columns(schema: pa.Schema) -> list[str]:

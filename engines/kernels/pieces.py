@@ -28,7 +28,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.engines.kernels.parquet import ARROW_SCHEMA
+from headrace.engines.kernels.parquet import ARROW_SCHEMA, encoded_schema
 
 Suffix = Literal[".arrow", ".parquet"]
 
@@ -74,16 +74,21 @@ def cpu_write_rows(path: Path, rows: pl.DataFrame) -> None:
 
 
 def cpu_read_rows(paths: Sequence[Path], row: str, first: int, last: int) -> pl.LazyFrame:
-    """The rows whose number is in [first, last): of ``.arrow`` files mapped now, of ``.parquet`` when the query runs."""
+    """The rows whose number is in [first, last): a plain query, for any engine.
+
+    ``.arrow`` files are mapped now, ``.parquet`` files are read when the query runs, those row groups alone whose
+    statistics say that they can hold such rows.
+    """
+    files = [stored(path) for path in paths]
     parts = []
-    for path in map(stored, paths):
+    for path in files:
         if path.suffix == ".arrow":
             frame = pl.read_ipc(path, memory_map=True)
             low, high = frame[row].search_sorted([first, last], side="left")
             parts.append(frame.slice(low, high - low).lazy())
-        else:
-            parts.append(pl.scan_parquet(path).filter(pl.col(row) >= first, pl.col(row) < last))
-    return pl.concat(parts).sort(row) if len(parts) > 1 else parts[0]
+    if scanned := [path for path in files if path.suffix == ".parquet"]:
+        parts.append(pl.scan_parquet(scanned).filter(pl.col(row) >= first, pl.col(row) < last))
+    return pl.concat(parts).sort(row) if len(files) > 1 else parts[0]
 
 
 def with_suffix(path: Path, suffix: Suffix) -> Path:
@@ -114,8 +119,7 @@ def temporary_file(path: Path) -> Path:
 
 def footer(schema: pa.Schema, rows: Sequence[int]) -> dict[str, str]:
     """What the footer of a Parquet file of pieces says: the exact types, and how many rows each bucket has."""
-    encoded = base64.b64encode(schema.serialize().to_pybytes()).decode()
-    return {ARROW_SCHEMA: encoded, BUCKET_ROWS: json.dumps(list(rows), separators=(",", ":"))}
+    return {ARROW_SCHEMA: encoded_schema(schema), BUCKET_ROWS: json.dumps(list(rows), separators=(",", ":"))}
 
 
 def row_groups(metadata: pq.FileMetaData, bucket: int) -> list[int]:
