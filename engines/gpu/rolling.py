@@ -110,7 +110,7 @@ def _answers(line: Line, rows: DeviceFrame, outputs: tuple[Output, ...]) -> Sequ
     asked = plc.Table([line.rows, *_statistics(line, rows, outputs)])
     if line.rows.null_count():
         question = plc.unary.is_valid(line.rows, stream=stream)
-        asked = plc.stream_compaction.apply_boolean_mask(asked, question, stream=stream)
+        asked = plc.stream_compaction.apply_retention_mask(asked, question, stream=stream)
     number, *found = asked.columns()
     return plc.copying.scatter(plc.Table(found), number, plc.Table(nothing), stream=stream).columns()
 
