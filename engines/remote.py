@@ -83,6 +83,7 @@ class RemoteExecutor:
         self.address = address
         self._connection = connection
         self._renewed = renewed
+        self._looked = 0.0
         self._look(first=True)
 
     def renew(self) -> None:

@@ -29,6 +29,7 @@ from tests.engines.clusters import (
 )
 
 from headrace.engines.cluster import open_cluster
+from headrace.engines.engine import EngineName
 from headrace.engines.processes import local_processes
 from headrace.engines.remote import IN_FLIGHT_PER_WORKER, RemoteExecutor
 from headrace.schemas.errors import CapabilityError, DataError, RunError, UsageError
@@ -453,15 +454,18 @@ def test_workers_that_cannot_import_headrace_are_named(tmp_path: Path) -> None:
             worker.wait()
 
 
-def test_a_port_where_nothing_listens_is_known_at_once() -> None:
+@pytest.mark.parametrize("engine", ["cpu", "gpu"])
+def test_a_port_where_nothing_listens_is_known_at_once(engine: EngineName) -> None:
+    before = children(os.getpid())
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
         with (
             pytest.raises(CapabilityError, match=r"no Dask scheduler answers: .*refused"),
-            open_cluster(address, "cpu", connect_seconds=600),  # it would be seen to hang
+            open_cluster(address, engine, connect_seconds=600),  # it would be seen to hang
         ):
             pass
+    assert children(os.getpid()) == before
 
 
 @pytest.mark.slow
