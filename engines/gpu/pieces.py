@@ -82,7 +82,7 @@ def gpu_read(paths: Sequence[Path], bucket: int) -> DeviceFrame:
 
 
 def gpu_write_rows(path: Path, rows: DeviceFrame) -> None:
-    """Write rows that are sorted by their number as one Parquet file, with the statistics that `gpu_read_rows` goes by."""
+    """Write rows that are sorted by their number as one Parquet file, whose statistics `gpu_read_rows` goes by."""
     path = with_suffix(path, ".parquet")
     temporary = temporary_file(path)
     with temporary.open("wb") as out:
