@@ -28,12 +28,12 @@ def fit_apply_write(source: Path, target: Path) -> None:
     engine = CpuEngine()
     files = sorted(source.glob("*.parquet"))
     empty = pl.scan_parquet(files[0]).head(0).collect().lazy()
-    before, learners = _placed(empty, engine)
+    before, learners = placed(empty, engine)
     partials: list[list[pl.DataFrame]] = [[] for _ in learners]
     columns = [name for learner in learners for name in learner.measured]
     for number, file in enumerate(files):
-        rows = engine.collect([_applied(before, pl.scan_parquet(file), engine).select(columns)])[0].lazy()
-        tables = engine.collect([_measured(learner, rows, number, engine) for learner in learners])
+        rows = engine.collect([applied(before, pl.scan_parquet(file), engine).select(columns)])[0].lazy()
+        tables = engine.collect([measured(learner, rows, number, engine) for learner in learners])
         for kept, table in zip(partials, tables, strict=True):
             kept.append(table)
     totals = engine.collect(
@@ -42,16 +42,16 @@ def fit_apply_write(source: Path, target: Path) -> None:
     fitted = [*before, *(learner.learn(total) for learner, total in zip(learners, totals, strict=True))]
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
-        features = engine.collect([_applied(fitted, pl.scan_parquet(file), engine)])[0]
+        features = engine.collect([applied(fitted, pl.scan_parquet(file), engine)])[0]
         features.write_parquet(target / file.name, compression="lz4")
 
 
-def _placed(empty: pl.LazyFrame, engine: Engine) -> tuple[list[Transform], list[Learner]]:
+def placed(empty: pl.LazyFrame, engine: Engine) -> tuple[list[Transform], list[Learner]]:
     """The steps that need no data, fitted, and then the learners: each resolved against the columns it meets."""
     before: list[Transform] = []
     learners: list[Learner] = []
     for step in pipeline.steps:
-        for part in step.resolve(_applied(before, empty, engine).collect_schema()).separate():
+        for part in step.resolve(applied(before, empty, engine).collect_schema()).separate():
             if isinstance(part, Learner) and part.measured:
                 learners.append(part)
             else:
@@ -66,13 +66,15 @@ def _fitted(step: Operator) -> Transform:
     return step
 
 
-def _applied(steps: Sequence[Transform], frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+def applied(steps: Sequence[Transform], frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+    """The rows after all of the steps."""
     for step in steps:
         frame = step.apply(frame, engine)
     return frame
 
 
-def _measured(learner: Learner, rows: pl.LazyFrame, number: int, engine: Engine) -> pl.LazyFrame:
+def measured(learner: Learner, rows: pl.LazyFrame, number: int, engine: Engine) -> pl.LazyFrame:
+    """What a learner measures on part `number` of the rows."""
     table = learner.measure(rows, engine)
     return table.with_columns(pl.lit(number, pl.Int64).alias(UNIT)) if learner.by_unit else table
 

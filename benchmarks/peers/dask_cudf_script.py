@@ -18,9 +18,10 @@ from typing import Any, Final
 
 os.environ.setdefault("RAPIDS_NO_INITIALIZE", "1")  # a CUDA context of this process would put all workers on one GPU
 
-import dask
 import dask_cudf
 import pyarrow.parquet as pq
+from dask.base import compute, persist
+from dask.delayed import delayed
 
 from benchmarks.gpu.facts import POOL, Stages, told
 from benchmarks.peers.cudf_script import COMPRESSION, ROW_GROUP, encode, log, merged, moment, vocabulary
@@ -72,17 +73,17 @@ def job(source: Path, target: Path, stages: Stages) -> None:
     target.mkdir(parents=True, exist_ok=True)
     with stages.stage("fit"):
         parts = dask_cudf.read_parquet(str(source), columns=[*integers, *categories], blocksize=BLOCK).to_delayed()
-        level = [dask.delayed(measure)(part, integers, categories) for part in parts]
+        level = [delayed(measure)(part, integers, categories) for part in parts]
         while len(level) > 1:
             groups = [level[first : first + FAN_IN] for first in range(0, len(level), FAN_IN)]
-            level = [dask.delayed(merge)(group) for group in groups]
-        [learned] = dask.persist(dask.delayed(learn)(level[0]))
-        dask.compute(dask.delayed(bool)(learned))  # until it is there
+            level = [delayed(merge)(group) for group in groups]
+        [learned] = persist(delayed(learn)(level[0]))  # type: ignore[no-untyped-call]
+        compute(delayed(bool)(learned))  # type: ignore[no-untyped-call]  # until it is there
     with stages.stage("apply and write"):
         parts = dask_cudf.read_parquet(str(source), blocksize=BLOCK).to_delayed()
-        dask.compute(
+        compute(  # type: ignore[no-untyped-call]
             *(
-                dask.delayed(write)(part, learned, str(target / f"part-{number:05}.parquet"))
+                delayed(write)(part, learned, str(target / f"part-{number:05}.parquet"))
                 for number, part in enumerate(parts)
             )
         )
@@ -96,7 +97,7 @@ def main(source: str, target: str) -> None:
 
     with (
         LocalCUDACluster(threads_per_worker=1, rmm_pool_size=POOL, enable_cudf_spill=True, protocol="tcp") as cluster,
-        Client(cluster) as client,
+        Client(cluster) as client,  # type: ignore[no-untyped-call]
         told() as stages,
     ):
         client.run(rmm.statistics.enable_statistics)

@@ -27,7 +27,7 @@ def modules() -> dict[str, Any]:
         def _constructor(self) -> Any:
             return Frame
 
-        def to_parquet(self, path: Any, *, index: bool, compression: str, row_group_size_rows: int) -> None:
+        def to_parquet(self, path: Any, *, index: bool, compression: str | None, row_group_size_rows: int) -> None:
             pd.DataFrame(self).to_parquet(
                 path, index=index, compression=compression, row_group_size=row_group_size_rows
             )
