@@ -1,26 +1,23 @@
-"""Which engine this machine can run, found out through NVML alone: it creates no CUDA context."""
+"""Which engine this machine can run, found out through NVML and installed metadata alone: no CUDA context is made, and
+nothing of RAPIDS is imported.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from importlib import util
-from typing import Literal, NamedTuple
+import time
+from typing import Final, Literal, NamedTuple
 
 from headrace.engines.engine import EngineName
+from headrace.engines.nvml import Gpu, look
+from headrace.engines.obstacles import obstacle, visible
 from headrace.schemas.errors import CapabilityError
+
+__all__ = ["Chosen", "EngineChoice", "Gpu", "choose", "gpus", "visible"]
 
 EngineChoice = Literal["auto", "cpu", "gpu"]
 
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU as NVML sees it."""
-
-    index: int
-    uuid: str
-    name: str
-    memory_bytes: int
+_PATIENCE_SECONDS: Final = 2.0
 
 
 class Chosen(NamedTuple):
@@ -32,72 +29,57 @@ class Chosen(NamedTuple):
 
 def gpus() -> tuple[Gpu, ...]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves visible; none where there is no driver or no NVML binding."""
-    if util.find_spec("pynvml") is None:
-        return ()
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        found = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            found.append(
-                Gpu(
-                    index,
-                    _text(pynvml.nvmlDeviceGetUUID(handle)),
-                    _text(pynvml.nvmlDeviceGetName(handle)),
-                    int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-                )
-            )
-    finally:
-        pynvml.nvmlShutdown()
-    return visible(tuple(found), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return visible(look().gpus, _setting())
 
 
-def visible(found: tuple[Gpu, ...], setting: str | None) -> tuple[Gpu, ...]:
-    """Apply CUDA's own rule for CUDA_VISIBLE_DEVICES: the list ends at the first entry that names no device."""
-    if setting is None:
-        return found
-    chosen: list[Gpu] = []
-    for word in (w.strip() for w in setting.split(",")):
-        match = [g for g in found if word == str(g.index) or (word.startswith("GPU-") and g.uuid.startswith(word))]
-        if not match:
-            break
-        chosen += match
-    return tuple(chosen)
-
-
-def choose(wanted: EngineChoice) -> Chosen:
+def choose(
+    wanted: EngineChoice,
+    pool: float = 0.8,
+    *,
+    count: int | None = None,
+    elsewhere: bool = False,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> Chosen:
     """The engine to use.
+
+    Parameters
+    ----------
+    pool
+        The part of each GPU's memory that has to be free.
+    count
+        Look at so many of the visible GPUs only, from the first; None: at all of them.
+    elsewhere
+        The work is done on other machines. `gpu` is taken at its word: what this machine has says nothing.
+    patience_seconds
+        How long a busy GPU may take to become free: a process that has just ended gives its memory back a moment
+        later.
 
     Raises
     ------
     CapabilityError
-        `gpu` is asked for and there is no GPU, or this installation has no GPU engine.
+        `gpu` is asked for and cannot be had: no driver or no GPU, CUDA_VISIBLE_DEVICES hides or misnames them, MIG
+        mode, a driver or GPU that is too old, packages that are missing or of other versions, or too little free
+        memory. `auto` then gives `cpu` with that for its reason.
     """
     if wanted == "cpu":
         return Chosen("cpu", "asked for")
-    found = gpus()
-    problem = _gpu_problem(found)
-    if problem is None:
-        return Chosen("gpu", f"{len(found)} GPU(s): {', '.join(g.name for g in found)}")
+    if wanted == "gpu" and elsewhere:
+        return Chosen("gpu", "asked for, on other machines")
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        machine = look()
+        found = obstacle(machine, _setting(), pool, count)
+        if found is None or not found.passing or time.monotonic() >= deadline:
+            break
+        time.sleep(0.1)
+    if found is None:
+        names = [gpu.name for gpu in visible(machine.gpus, _setting())[:count]]
+        return Chosen("gpu", f"{len(names)} GPU(s): {', '.join(names)}")
     if wanted == "gpu":
-        raise CapabilityError(f"the GPU engine cannot run here: {problem[0]}", hint=problem[1])
-    return Chosen("cpu", problem[0])
+        lines = "".join(f"\n  {line}" for line in found.lines)
+        raise CapabilityError(f"the GPU engine cannot run here: {found.what}{lines}", hint=found.remedy)
+    return Chosen("cpu", found.in_a_line())
 
 
-def _gpu_problem(found: tuple[Gpu, ...]) -> tuple[str, str] | None:
-    if not found:
-        setting = os.environ.get("CUDA_VISIBLE_DEVICES")
-        hidden = f" (CUDA_VISIBLE_DEVICES is {setting!r})" if setting is not None else ""
-        return f"NVML finds no GPU{hidden}", "run with --engine cpu, or on a machine with an NVIDIA driver and a GPU"
-    if util.find_spec("headrace.engines.gpu") is None:
-        return "this version of headrace has no GPU engine yet", "run with --engine cpu"
-    return None
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _setting() -> str | None:
+    return os.environ.get("CUDA_VISIBLE_DEVICES")

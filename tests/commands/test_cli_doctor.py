@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from click.testing import Result
 
-from headrace.commands import installation, machine
+from headrace.commands import gpu_findings, installation, machine
 from headrace.commands.findings import Finding
 
 
@@ -14,7 +17,7 @@ def test_doctor_says_what_is_there(invoke: Callable[..., Result]) -> None:
     result = invoke("doctor")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    for name in ("Python", "polars", "CPU engine", "cores", "memory", "GPU engine", "catalog", "Prefect API"):
+    for name in ("Python", "polars", "CPU engine", "cores", "memory", "driver", "GPU engine", "catalog", "Prefect API"):
         assert any(name in line for line in lines)
     assert any("not there yet" in line for line in lines)
 
@@ -37,6 +40,7 @@ def test_doctor_exits_3_where_the_cpu_engine_cannot_work(
     broken = Finding("polars", "broken", "not installed", "pip install 'polars>=1.35'", needed=True)
     monkeypatch.setattr(installation, "findings", lambda: iter([broken]))
     monkeypatch.setattr(machine, "findings", lambda _: iter([]))
+    monkeypatch.setattr(gpu_findings, "findings", lambda _: iter([]))
     result = invoke("doctor")
     assert result.exit_code == 3
     assert "XX  polars  not installed" in result.stdout
@@ -60,3 +64,23 @@ def test_a_container_limits_cores_and_memory(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(machine, "_text", lambda path: texts[path])
     assert machine.memory() == (600_000_000, 1_000_000_000)
     assert machine.usable_cores() == 1
+
+
+def test_the_gpu_settings_are_those_of_a_run(invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    pools: list[float] = []
+    monkeypatch.setattr(gpu_findings, "findings", lambda pool: iter(pools.append(pool) or ()))
+    assert invoke("doctor", "--gpu", "pool=0.5").exit_code == 0
+    assert invoke("doctor").exit_code == 0
+    assert pools == [0.5, 0.8]
+    assert invoke("doctor", "--gpu", "pool=2").exit_code == 2
+
+
+def test_without_a_gpu_nothing_of_rapids_is_imported() -> None:
+    code = (
+        "import sys; sys.argv = ['headrace', 'doctor']; from headrace.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, sorted({'cudf', 'pylibcudf', 'rmm', 'dask'} & {*sys.modules}))"
+    )
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert found.stdout.splitlines()[-1] == "0 []"

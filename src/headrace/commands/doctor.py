@@ -7,7 +7,7 @@ import click
 from headrace.commands.failure import styled
 from headrace.commands.findings import Finding, State
 from headrace.commands.layout import table
-from headrace.commands.options import catalog_option
+from headrace.commands.options import catalog_option, gpu_option
 from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.schemas.errors import CapabilityError
 
@@ -21,16 +21,19 @@ _MARKS: dict[State, tuple[str, str]] = {
 
 @click.command()
 @catalog_option
+@gpu_option
 @json_option
 @common_options
-def doctor(catalog: str) -> None:
+def doctor(catalog: str, gpu_settings: tuple[str, ...]) -> None:
     """Check versions, extras, GPU, driver, RAPIDS, Prefect's API, the catalog's store, memory and cores.
 
-    Exit 0 if the CPU engine can work, 3 if it cannot.
+    Where the GPU engine can run, it is tried on a small table. Exit 0 if the CPU engine can work, 3 if it cannot.
     """
-    from headrace.commands import installation, machine
+    from headrace.commands import gpu_findings, installation, machine
+    from headrace.engines.gpu.options import parse_gpu_options
 
-    found = [*installation.findings(), *machine.findings(catalog)]
+    options = parse_gpu_options(gpu_settings)
+    found = [*installation.findings(), *machine.findings(catalog), *gpu_findings.findings(options.pool)]
     works = not any(finding.needed and finding.state == "broken" for finding in found)
     screen = terminal()
     data = {"cpu_engine_works": works, "findings": found}

@@ -1,4 +1,4 @@
-"""What the machine offers: cores, memory, GPU and driver, the catalog's store, Prefect's API."""
+"""What the machine offers: cores, memory, the catalog's store, Prefect's API."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _LITTLE_SPACE: Final = 1 << 30
 
 
 def findings(catalog: str) -> Iterator[Finding]:
-    """Cores and memory, GPU, the store of `catalog`, Prefect."""
+    """Cores and memory, the store of `catalog`, Prefect."""
     yield _processors()
     yield _memory()
-    yield from _gpu()
     yield from _store(catalog)
     yield _prefect()
 
@@ -61,34 +60,6 @@ def _memory() -> Finding:
     if free < _LITTLE_MEMORY:
         return Finding("memory", "warning", words, "runs may be slow or end early: use smaller --partition-bytes")
     return Finding("memory", "ok", words)
-
-
-def _gpu() -> Iterator[Finding]:
-    from headrace.engines.detect import choose, gpus
-
-    found = gpus()
-    if found:
-        yield Finding("driver", "ok", _driver())
-    for gpu in found:
-        yield Finding(f"GPU {gpu.index}", "ok", f"{gpu.name}, {bytes_in_words(gpu.memory_bytes)}")
-    chosen = choose("auto")
-    if chosen.engine == "gpu":
-        yield Finding("GPU engine", "ok", chosen.reason)
-    else:
-        advice = "`--engine cpu` gives the same results; see the lines of extra cuda13 and cuda12" if found else ""
-        yield Finding("GPU engine", "absent", chosen.reason, advice)
-
-
-def _driver() -> str:
-    import pynvml
-
-    pynvml.nvmlInit()
-    try:
-        driver, cuda = pynvml.nvmlSystemGetDriverVersion(), pynvml.nvmlSystemGetCudaDriverVersion_v2()
-    finally:
-        pynvml.nvmlShutdown()
-    words = driver.decode() if isinstance(driver, bytes) else driver
-    return f"{words}, for CUDA up to {cuda // 1000}.{cuda % 1000 // 10}"
 
 
 def _store(catalog: str) -> Iterator[Finding]:
