@@ -3,8 +3,8 @@
     python -m benchmarks.gpu_core gpu IN OUT
     python -m benchmarks.gpu_core cpu IN OUT
 
-The same as `benchmarks.ctr_core`, which is for the CPU alone, with rows held where the engine computes and files written
-by the engine, in row groups of 1,048,576 rows. Not yet run on a GPU.
+The same as `benchmarks.ctr_core`, which is for the CPU alone, with rows held where the engine computes and files
+written by the engine, in row groups of 1,048,576 rows. Not yet run on a GPU.
 """
 
 from __future__ import annotations

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _INTERVAL = 0.02
+_GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,33 @@ class CommandFailed(Exception):
     """A measured command ended with a status other than 0; a side that fails is not compared."""
 
 
-def measure(command: Sequence[str], *, log: Path | None = None, env: Mapping[str, str] | None = None) -> Measurement:
+class CommandTooSlow(CommandFailed):
+    """A measured command was stopped because its time was over."""
+
+
+def measure(
+    command: Sequence[str],
+    *,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    limit: float = math.inf,
+    sample: Callable[[Sequence[int]], object] = lambda _: None,
+) -> Measurement:
     """Run a command to its end and measure it. Its output goes to `log`, which a failure quotes from.
+
+    Parameters
+    ----------
+    limit
+        Seconds after which the command and its descendants are stopped.
+    sample
+        Called every 20 ms with the process ids of the command and its descendants, to see what only it can.
 
     Raises
     ------
     CommandFailed
         The command ended with another status than 0.
+    CommandTooSlow
+        It was stopped at its limit.
     """
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="measure-") as folder:
@@ -68,7 +91,7 @@ def measure(command: Sequence[str], *, log: Path | None = None, env: Mapping[str
             process = subprocess.Popen(
                 [*launcher, *command], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env
             )
-            peak = _watch(process)
+            peak = _watch(process, limit, sample)
         if not usage_file.exists():
             raise CommandFailed(f"{' '.join(command)}: it could not be started\n{_tail(output)}")
         usage = json.loads(usage_file.read_text())
@@ -109,21 +132,48 @@ def in_turn(
     return {name: runs for name, runs in results.items() if name not in failures}, failures
 
 
-def _watch(process: subprocess.Popen[bytes]) -> int:
+def _watch(process: subprocess.Popen[bytes], limit: float, sample: Callable[[Sequence[int]], object]) -> int:
     """Wait for the launcher to end; the largest sum of resident bytes that its descendants were seen with."""
     page = os.sysconf("SC_PAGE_SIZE")
     peak = 0
+    end = time.monotonic() + limit
     try:
         while process.poll() is None:
-            peak = max(peak, sum(_resident_pages(member) for member in _tree(process.pid)[1:]) * page)
+            members = _tree(process.pid)[1:]
+            peak = max(peak, sum(map(_resident_pages, members)) * page)
+            sample(members)
+            if time.monotonic() > end:
+                raise CommandTooSlow(f"stopped after {limit:.0f} s")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_INTERVAL)
     except BaseException:
-        for member in reversed(_tree(process.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(member, signal.SIGTERM)
+        _stop(process)
         raise
     return peak
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the launcher and its descendants: asked first, killed if they are still there five seconds later."""
+    members = {member: _started(member) for member in reversed(_tree(process.pid))}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for member, started in members.items():
+            if started and _started(member) == started:  # else it has ended, and its number may be another's
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, number)
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end and any(started and _started(m) == started for m, started in members.items()):
+            process.poll()
+            time.sleep(_INTERVAL)
+    process.wait()
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's words; empty where it has ended."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state == "Z" else fields[18]
 
 
 def _tree(pid: int) -> list[int]:

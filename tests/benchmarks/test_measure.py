@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.measure import CommandFailed, Measurement, in_turn, measure
+from benchmarks import measure as measuring
+from benchmarks.measure import CommandFailed, CommandTooSlow, Measurement, in_turn, measure
 
 _ALLOCATE = "block = bytearray(80_000_000); block[::4096] = b'x' * len(block[::4096])"
 
@@ -59,3 +60,21 @@ def test_sides_take_turns_and_one_that_fails_is_dropped() -> None:
     assert seen == [("a", 0), ("b", 0), ("a", 1), ("a", 2)]
     assert {name: len(runs) for name, runs in results.items()} == {"a": 3}
     assert failures == {"b": "b broke"}
+
+
+def test_a_command_is_stopped_at_its_limit_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "_GRACE", 0.3)
+    child = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    seen: set[int] = set()
+    with pytest.raises(CommandTooSlow, match="stopped after 1 s"):
+        measure([sys.executable, "-c", parent], log=tmp_path / "log", limit=1, sample=seen.update)
+    assert len(seen) == 2
+    assert (tmp_path / "log").read_text() == "up\n"
+    assert not [pid for pid in seen if Path(f"/proc/{pid}").exists() and "Z" not in _state(pid)]
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
