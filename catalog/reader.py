@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.catalog import device as devices
 from headrace.catalog import log
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest
@@ -97,6 +98,80 @@ class Dataset:
             return table if known is None else table.select(known)
         # A file gives its columns in its own order.
         return pa.concat_tables([table if known is None else table.select(known) for table in tables])
+
+    def cudf(self, split: str, columns: Sequence[str] | None = None) -> Any:
+        """The rows of a split as a `cudf.DataFrame` on this process's current device.
+
+        Parameters
+        ----------
+        split
+            Its rows keep the published order.
+        columns
+            In this order; all of them if not given. Times come in UTC, without their zone.
+
+        Raises
+        ------
+        UsageError
+            An unknown split or column.
+        CapabilityError
+            There is no GPU that can be used, or RAPIDS is not installed; more rows than a column of cuDF holds.
+        GpuMemoryError
+            The columns do not fit into the device's memory: as far as that is known, before anything is read.
+
+        Notes
+        -----
+        Decoded on the device by RMM's current resource. Memory: the columns, and while they are decoded their part of
+        the files once more.
+        """
+        return devices.frame(self._wanted(split, columns))
+
+    def torch(
+        self, split: str, columns: Sequence[str] | None = None, device: str = "cuda:0"
+    ) -> dict[str, devices.Tensor | devices.Ragged]:
+        """The rows of a split as `torch.Tensor`s, one for each column, that share memory with what was decoded.
+
+        Parameters
+        ----------
+        split
+            Its rows keep the published order.
+        columns
+            In this order; all of them if not given. Numbers and booleans become tensors of their own type and `rows`
+            elements; lists of one fixed size a tensor of two dimensions; other lists a `Ragged(values, offsets)`.
+        device
+            `cuda:N`, the GPU to decode on, counted among those that are visible; or `cpu`.
+
+        Raises
+        ------
+        UsageError
+            An unknown split, column or device; a column that has nulls, or is text, a time or anything else that no
+            tensor holds, all named with what to do.
+        DataError
+            Null elements in lists.
+        CapabilityError
+            torch is not installed, or without CUDA; there is no GPU that can be used, or RAPIDS is not installed; more
+            rows than a column of cuDF holds.
+        GpuMemoryError
+            The columns do not fit into the device's memory: as far as that is known, before anything is read.
+
+        Notes
+        -----
+        On a GPU, values go from file to tensor without a copy on the host or the device, through DLPack; they belong to
+        RMM's current resource, and are given back on CUDA's default stream: a job that works on other streams waits for
+        them before it lets a tensor go. Memory: the columns, and while they are decoded their part of the files once
+        more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
+        are copied once, a column at a time.
+        """
+        return devices.tensors(self._wanted(split, columns), device, lambda: self.arrow(split, columns))
+
+    def _wanted(self, split: str, columns: Sequence[str] | None) -> devices.Wanted:
+        files = tuple(self.files(split))
+        names = list(self.columns) if columns is None else self._known(columns)
+        schema = pa.schema([self._arrow_schema.field(name) for name in names])
+        entry = self.manifest.splits[split]
+        least = devices.least_bytes(schema, entry.rows)
+        if len(names) == len(self.columns):
+            least = max(least, sum(file.bytes for file in entry.files))
+        return devices.Wanted(f"{self.name}@{self.version} {split}", schema, files, entry.rows, least)
 
     def _empty(self) -> pl.DataFrame:
         frame = pl.from_arrow(self._arrow_schema.empty_table())
