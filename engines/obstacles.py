@@ -103,18 +103,10 @@ def _mig(gpus: Sequence[Gpu]) -> Obstacle | None:
     """Whole GPUs, or named instances of one size: Dask-CUDA gives every worker a pool of one size, and a GPU in MIG
     mode has no memory but that of its instances. https://docs.rapids.ai/deployment/stable/guides/mig
     """
+    divided = [gpu for gpu in gpus if gpu.mig and not gpu.is_instance]
     instances = [gpu for gpu in gpus if gpu.is_instance]
-    for gpu in gpus:
-        if not gpu.mig or gpu.is_instance:
-            continue
-        lines = tuple(f"{i.uuid}: {i.name}, {gibibytes(i.memory_bytes)}" for i in gpu.instances)
-        what = f"GPU {gpu} is in MIG mode, and cannot be used as a whole; {len(lines)} instance(s) of it can be seen"
-        name = (
-            f"name instances in full, such as CUDA_VISIBLE_DEVICES={gpu.instances[0].uuid}"
-            if lines
-            else ("make instances (nvidia-smi mig -cgi ...) and name them in CUDA_VISIBLE_DEVICES")
-        )
-        return Obstacle(what, f"{name}; or turn MIG off (nvidia-smi -i {gpu.index} -mig 0); {_ON_CPU}", lines)
+    if divided:
+        return _divided(divided[0], [gpu.device for gpu in gpus if not gpu.mig])
     lines = tuple(f"{gpu.device}: {gpu.name}, {gibibytes(gpu.memory_bytes)}" for gpu in gpus)
     if instances and len(instances) < len(gpus):
         remedy = f"name either GPUs or MIG instances in CUDA_VISIBLE_DEVICES, not both; {_ON_CPU}"
@@ -123,6 +115,18 @@ def _mig(gpus: Sequence[Gpu]) -> Obstacle | None:
         remedy = f"name instances of one profile in CUDA_VISIBLE_DEVICES; {_ON_CPU}"
         return Obstacle("the MIG instances differ in memory; each worker gets a pool of the same size", remedy, lines)
     return None
+
+
+def _divided(gpu: Gpu, whole: Sequence[str]) -> Obstacle:
+    lines = tuple(f"{i.uuid}: {i.name}, {gibibytes(i.memory_bytes)}" for i in gpu.instances)
+    what = f"GPU {gpu} is in MIG mode, and cannot be used as a whole; {len(lines)} instance(s) of it can be seen"
+    ways = [f"leave it out: CUDA_VISIBLE_DEVICES={','.join(whole)}"] if whole else []
+    if gpu.instances:
+        ways.append(f"name instances in full, such as CUDA_VISIBLE_DEVICES={gpu.instances[0].uuid}")
+    else:
+        ways.append("make instances (nvidia-smi mig -cgi ...) and name them in CUDA_VISIBLE_DEVICES")
+    ways.append(f"or turn MIG off (nvidia-smi -i {gpu.index} -mig 0)")
+    return Obstacle(what, "; ".join((*ways, _ON_CPU)), lines)
 
 
 def _software(machine: Machine, gpus: Sequence[Gpu]) -> Obstacle | None:

@@ -180,6 +180,8 @@ def test_a_gpu_in_mig_mode_is_not_used_as_a_whole(monkeypatch: pytest.MonkeyPatc
     assert remedy.startswith("name instances in full, such as CUDA_VISIBLE_DEVICES=MIG-a; or turn MIG off")
     put(monkeypatch, FakeNvml(Device(instances=[None])))
     assert refusal()[1].startswith("make instances (nvidia-smi mig -cgi ...)")
+    put(monkeypatch, FakeNvml(Device(instances=SMALL), Device("GPU-bbbb-2")))
+    assert refusal()[1].startswith("leave it out: CUDA_VISIBLE_DEVICES=1; name instances in full")
 
 
 def test_named_mig_instances_of_one_size_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

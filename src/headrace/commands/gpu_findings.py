@@ -125,7 +125,7 @@ def _rmm(gpus: Sequence[Gpu], pool: float) -> Finding:
     short = [g for g in gpus if g.free_bytes is not None and g.free_bytes < pool * g.memory_bytes]
     if short:
         lacking = ", ".join(f"GPU {gpu.device} has {bytes_in_words(gpu.free_bytes or 0)} free" for gpu in short)
-        return Finding("RMM", "warning", f"{words}, which does not fit: {lacking}", "take less, such as --gpu pool=0.4")
+        return Finding("RMM", "warning", f"{words}, which does not fit: {lacking}")
     return Finding("RMM", "ok" if version else "absent", f"{words}, which fits")
 
 
