@@ -153,7 +153,7 @@ def _without_nulls(rows: DeviceFrame, layout: Layout) -> DeviceFrame:
         if isinstance(dtype, pl.List) and rows.height:
             if items := column.list_view().get_sliced_child(stream=rows.stream).null_count():
                 raise has_nulls(name, f"{items} nulls in its lists")
-            if column.child(1).null_count():  # in rows of others: libcudf looks at all items behind a slice
+            if column.list_view().child().null_count():  # in rows of others: libcudf looks at all items behind a slice
                 rows = rows.with_column(name, column.copy(stream=rows.stream), dtype)
     return rows
 

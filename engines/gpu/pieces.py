@@ -136,11 +136,11 @@ def _decoded(paths: Sequence[Path], bucket: int) -> DeviceFrame:
     assert isinstance(found, pl.DataFrame)
     groups = {str(path): row_groups(known, bucket) for path, known in zip(paths, footers, strict=True)}
     held = {path: numbers for path, numbers in groups.items() if numbers}
+    empty = query.from_polars(found)
     if not held:
-        return query.from_polars(found)
+        return empty
     with device_errors():
         options = plc.io.parquet.ParquetReaderOptions.builder(plc.io.SourceInfo(list(held))).build()
         options.set_row_groups(list(held.values()))
-        stream = plc.utils._get_stream()
-        table = plc.io.parquet.read_parquet(options, stream=stream).tbl
-        return DeviceFrame(table, found.schema, stream)
+        table = plc.io.parquet.read_parquet(options, stream=empty.stream).tbl
+        return DeviceFrame(table, empty.schema, empty.stream)
