@@ -44,6 +44,8 @@ class _Model(BaseModel):
         """The model's features of a frame as float32. Raises DataError for columns that are missing."""
         if missing := [name for name in self.features if name not in frame.columns]:
             raise DataError(f"{len(missing)} columns are missing: {', '.join(missing[:12])}")
+        if not self.features:
+            return np.empty((frame.height, 0), dtype=np.float32)
         return np.column_stack([frame[name].cast(pl.Float32).to_numpy() for name in self.features])
 
 
