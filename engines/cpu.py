@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
-from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, lists, lookup, rolling, xxhash64
+from headrace.engines.engine import Engine, EngineName, Held
+from headrace.engines.kernels import asof, lists, lookup, parquet, pieces, rolling, xxhash64
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class InMemory:
         return self.frame.lazy()
 
     def slice(self, first: int, rows: int) -> InMemory:
-        return InMemory(self.frame.slice(first, rows))
+        # In one chunk: a float sum must not depend on what else is held.
+        return InMemory(self.frame.slice(first, rows).rechunk())
 
     def to_polars(self) -> pl.DataFrame:
         return self.frame
@@ -106,3 +109,18 @@ class CpuEngine:
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
         return lists.cpu(frame, column, operation, output)
+
+    def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
+        pieces.cpu_write(path, rows.to_polars(), bucket, buckets)
+
+    def read_bucket(self, paths: Sequence[Path], bucket: int) -> InMemory:
+        return InMemory(pieces.cpu_read(paths, bucket))
+
+    def write_rows(self, path: Path, rows: Held) -> None:
+        pieces.cpu_write_rows(path, rows.to_polars())
+
+    def read_rows(self, paths: Sequence[Path], row: str, first: int, last: int) -> pl.LazyFrame:
+        return pieces.cpu_read_rows(paths, row, first, last)
+
+    def write_parquet(self, sink: BinaryIO, rows: Held, layout: parquet.Layout) -> tuple[int, ...]:
+        return parquet.cpu(sink, rows.to_polars(), layout)

@@ -45,27 +45,6 @@ class Engine(Protocol):
     @property
     def name(self) -> EngineName: ...
 
-    @property
-    def fallbacks(self) -> tuple[str, ...]:
-        """The steps that this engine handed to the CPU, as `label: reason`, since it was opened."""
-        ...
-
-    def hold(self, frame: pl.LazyFrame) -> Held:
-        """Run a query and keep its rows where the engine computes."""
-        ...
-
-    def step(
-        self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
-    ) -> pl.LazyFrame:
-        """Add a step to a query: what `apply` makes of it on this engine, or on the CPU where this one cannot.
-
-        Raises
-        ------
-        CapabilityError
-            The engine is strict, and cannot run the step.
-        """
-        ...
-
     def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
         """Run queries together, what they share only once.
 
@@ -115,6 +94,31 @@ class Engine(Protocol):
     ) -> pl.LazyFrame: ...
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame: ...
+
+
+class TaskEngine(Engine, Protocol):
+    """An engine as tasks use it: it also holds rows, falls back, and reads and writes files."""
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The steps that this engine handed to the CPU, as `label: reason`, since it was opened."""
+        ...
+
+    def hold(self, frame: pl.LazyFrame) -> Held:
+        """Run a query and keep its rows where the engine computes."""
+        ...
+
+    def step(
+        self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
+    ) -> pl.LazyFrame:
+        """Add a step to a query: what `apply` makes of it on this engine, or on the CPU where this one cannot.
+
+        Raises
+        ------
+        CapabilityError
+            The engine is strict, and cannot run the step.
+        """
+        ...
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None: ...
 

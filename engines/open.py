@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.engine import Engine, EngineName
+from headrace.engines.engine import EngineName, TaskEngine
 
 
 class EngineSpec(BaseModel):
@@ -34,7 +34,7 @@ CPU: Final = EngineSpec()
 
 
 @lru_cache(maxsize=4)
-def open_engine(choice: EngineSpec) -> Engine:
+def open_engine(choice: EngineSpec) -> TaskEngine:
     """This process's engine of this kind.
 
     Raises

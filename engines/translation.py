@@ -6,15 +6,14 @@ cudf-polars 26.10; `require()` refuses others by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from importlib import metadata, util
 from typing import Final
 
 import polars as pl
 
-from headrace.engines.cpu import InMemory
-from headrace.engines.engine import Engine, EngineName
+from headrace.engines.engine import EngineName
 from headrace.engines.kernels import asof, lists, lookup, rolling, xxhash64
 from headrace.schemas.errors import CapabilityError
 
@@ -28,21 +27,12 @@ class TranslationEngine:
     """Stands in for the GPU: kernels give columns of their type and are noted, all else is left as it is."""
 
     name: EngineName = "gpu"
-    fallbacks: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.kernels: list[str] = []
 
     def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
         return pl.collect_all(frames)
-
-    def hold(self, frame: pl.LazyFrame) -> InMemory:
-        return InMemory(frame.collect())
-
-    def step(
-        self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
-    ) -> pl.LazyFrame:
-        return apply(frame, self)
 
     def lookup(
         self,

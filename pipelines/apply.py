@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from headrace.engines.engine import Engine, Held
+from headrace.engines.engine import Held, TaskEngine
 from headrace.engines.executor import Executor
 from headrace.engines.open import EngineSpec, open_engine
 from headrace.pipelines.counts import added
@@ -47,6 +47,7 @@ class ApplyRecord(BaseModel):
     rows: int
     shard_rows: dict[int, int]
     nulls: dict[str, int]
+    pieces: int = 1
     fallbacks: tuple[str, ...] = ()
 
 
@@ -84,9 +85,7 @@ def apply(
             hint="change the split, or look at what the steps filter",
             where=work.pipeline.name,
         )
-    return ApplyRecord(
-        rows=work.plan.rows, shard_rows=dict(shard_rows), nulls=dict(nulls), fallbacks=tuple(fallbacks)
-    )
+    return ApplyRecord(rows=work.plan.rows, shard_rows=dict(shard_rows), nulls=dict(nulls), fallbacks=tuple(fallbacks))
 
 
 def apply_partition(task: Task) -> ApplyRecord:
@@ -107,6 +106,7 @@ def apply_partition(task: Task) -> ApplyRecord:
             rows=partition.rows,
             shard_rows=added(shard_rows for shard_rows, _ in applied),
             nulls={name: count for name, count in added(nulls for _, nulls in applied).items() if count},
+            pieces=len(parts),
             fallbacks=task.notes(engine.fallbacks),
         )
         save_record(made, record)
@@ -115,12 +115,16 @@ def apply_partition(task: Task) -> ApplyRecord:
 
 def piece_files(work: Work) -> list[Path]:
     """The pieces of every partition, in the order of the rows, without the suffix that the engine adds."""
-    folders = [work.part("apply", p.number) for p in work.plan.partitions]
-    return [folder / f"{PIECES}-{i}" for folder in folders for i in range(len(list(folder.glob(f"{PIECES}-*"))))]
+    found = []
+    for partition in work.plan.partitions:
+        folder = work.part("apply", partition.number)
+        record = ApplyRecord.model_validate_json((folder / "record.json").read_bytes())
+        found += [folder / f"{PIECES}-{place}" for place in range(record.pieces)]
+    return found
 
 
 def _apply_part(
-    work: Work, partition: Partition, number: int, made: Path, place: int, layout: Layout, engine: Engine
+    work: Work, partition: Partition, number: int, made: Path, place: int, layout: Layout, engine: TaskEngine
 ) -> tuple[dict[int, int], dict[str, int]]:
     """Returns the rows of each shard, and the nulls of each published column."""
     published = list(work.resolved.published)
@@ -139,7 +143,7 @@ def _apply_part(
     return dict(shards.select(PLACE, "rows").iter_rows()), nulls.row(0, named=True)
 
 
-def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: Engine) -> pl.LazyFrame:
+def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: TaskEngine) -> pl.LazyFrame:
     """Add the shard of each row, and what the rows of a shard are ordered by."""
     shards = pl.col(SPLIT).replace_strict(list(range(len(layout.shards))), layout.shards, return_dtype=pl.UInt64)
     first = pl.col(SPLIT).replace_strict(list(range(len(layout.shards))), layout.firsts, return_dtype=pl.UInt64)
@@ -156,7 +160,7 @@ def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: Engine) -> p
     return frame.with_columns((first + share).alias(PLACE))
 
 
-def _labels(rows: Held, target: str, engine: Engine) -> pl.DataFrame:
+def _labels(rows: Held, target: str, engine: TaskEngine) -> pl.DataFrame:
     """Count and sum of the label by week and split, for the report."""
     day = pl.col(TIME).cast(pl.Date).cast(pl.Int32)
     weekly = (

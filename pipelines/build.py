@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from headrace.catalog.build import Build, new_build
 from headrace.catalog.commit import Published
 from headrace.catalog.identity import uuid7
-from headrace.engines.detect import choose
-from headrace.engines.executor import Executor, open_executor, refuse_unknown
+from headrace.engines.executor import Executor, open_executor
 from headrace.engines.open import EngineSpec
+from headrace.engines.placement import place
 from headrace.pipelines.fit import fit
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.options import RunOptions
@@ -93,14 +93,13 @@ class _Run:
         if there is not None:
             self._done(there)
             return
-        refuse_unknown(self.options.cluster)
-        chosen = choose(self.options.engine, self.options.gpu.pool)
+        chosen, cluster = place(self.options.engine, self.options.cluster, self.options.gpu)
         engine = EngineSpec(name=chosen.engine, strict=self.options.strict_gpu, pool=self.options.gpu.pool)
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
         plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options, engine))
         with lock, told(lock):
-            with open_executor(self.options.cluster, chosen.engine, self.options.gpu) as executor:
+            with open_executor(cluster, chosen.engine, self.options.gpu) as executor:
                 self._update(cluster=executor.address)
                 work = open_work(str(lock.path))
                 self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))

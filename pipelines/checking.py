@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from headrace.engines.engine import Engine, Held
+from headrace.engines.engine import Held, TaskEngine
 from headrace.schemas.rules import Rule, evaluated, good_mask, with_reasons
 
 
-def split(rows: pl.LazyFrame, rules: Sequence[Rule], engine: Engine) -> tuple[Held, pl.DataFrame]:
+def split(rows: pl.LazyFrame, rules: Sequence[Rule], engine: TaskEngine) -> tuple[Held, pl.DataFrame]:
     """Split rows in good and bad, each in their order; the bad ones carry their `reasons`.
 
     Cost: one pass; where no row is bad the rows are handed on as they are. Reasons are worked out for bad rows only,

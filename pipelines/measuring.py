@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from headrace.engines.engine import Engine, Held
+from headrace.engines.engine import Held, TaskEngine
 from headrace.engines.open import open_engine
 from headrace.pipelines.counts import added
 from headrace.pipelines.passes import gathered, kept
@@ -26,8 +26,9 @@ from headrace.transforms.base import UNIT, Window
 class PassRecord(BaseModel):
     """What one pass found in one partition. `split_rows` is empty where the pass did not get as far as the split.
 
-    `unit_rows` are the same by unit, where rows are published in the order of the source. `fallbacks` say what ran on
-    the CPU though the GPU engine was asked for.
+    `unit_rows` are the same by unit, where rows are published in the order of the source. `pieces` says in how many the
+    partition was worked on, each of which left files of its own. `fallbacks` say what ran on the CPU though the GPU
+    engine was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class PassRecord(BaseModel):
     reasons: dict[str, int]
     split_rows: dict[int, int]
     unit_rows: dict[int, dict[int, int]] = {}
+    pieces: int = 1
     fallbacks: tuple[str, ...] = ()
 
 
@@ -62,6 +64,7 @@ def run_pass(task: Task) -> PassRecord:
             reasons={} if refused is None else count_reasons(refused),
             split_rows=added(part.split_rows for part in passed),
             unit_rows={unit: rows for part in passed for unit, rows in part.unit_rows.items()},
+            pieces=len(parts),
             fallbacks=task.notes(engine.fallbacks),
         )
         save_record(made, record)
@@ -71,7 +74,9 @@ def run_pass(task: Task) -> PassRecord:
 class _Pass:
     """One pass over a partition, or over one of the pieces that it was cut into."""
 
-    def __init__(self, work: Work, partition: Partition, number: int, made: Path, place: int, engine: Engine) -> None:
+    def __init__(
+        self, work: Work, partition: Partition, number: int, made: Path, place: int, engine: TaskEngine
+    ) -> None:
         self.split_rows: dict[int, int] = {}
         self.unit_rows: dict[int, dict[int, int]] = {}
         self._work = work
@@ -153,7 +158,7 @@ class _Pass:
         self._engine.write_pieces(path, self._engine.hold(placed), BUCKET, buckets)
 
 
-def with_bucket(rows: pl.LazyFrame, columns: tuple[str, ...], buckets: int, engine: Engine) -> pl.LazyFrame:
+def with_bucket(rows: pl.LazyFrame, columns: tuple[str, ...], buckets: int, engine: TaskEngine) -> pl.LazyFrame:
     """Add the bucket of each row, UInt64: equal values of the columns are in the same, on every engine."""
     if buckets == 1:
         return rows.with_columns(pl.lit(0, pl.UInt64).alias(BUCKET))
@@ -166,6 +171,23 @@ def with_bucket(rows: pl.LazyFrame, columns: tuple[str, ...], buckets: int, engi
     return hashed.with_columns(pl.col(BUCKET) % pl.lit(buckets, pl.UInt64)).drop(_key(c) for c in floats)
 
 
+def partial_files(work: Work, number: int, index: int) -> list[Path]:
+    """What a pass measured for one learner, in the order of the rows."""
+    return [partial_file(folder, index, place) for folder, place in _pieces(work, number)]
+
+
+def pieces_files(work: Work, number: int, name: str) -> list[Path]:
+    """What a pass left for an exchange, in the order of the rows."""
+    return [pieces_file(folder, name, place) for folder, place in _pieces(work, number)]
+
+
+def _pieces(work: Work, number: int) -> Iterator[tuple[Path, int]]:
+    for partition in work.plan.partitions:
+        folder = work.part(f"pass-{number}", partition.number)
+        record = PassRecord.model_validate_json((folder / "record.json").read_bytes())
+        yield from ((folder, place) for place in range(record.pieces))
+
+
 def partial_file(folder: Path, index: int, place: int = 0) -> Path:
     """Where a pass leaves what it measured for one learner in one piece of a partition."""
     return folder / f"learner-{index}-{place}.arrow"
@@ -176,12 +198,12 @@ def pieces_file(folder: Path, name: str, place: int = 0) -> Path:
     return folder / f"{name}-{place}"
 
 
-def _measured(placed: Placed, rows: Held, engine: Engine) -> pl.LazyFrame:
+def _measured(placed: Placed, rows: Held, engine: TaskEngine) -> pl.LazyFrame:
     own = rows.lazy().select(ROW, SPLIT, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
     return engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
 
 
-def _split_rows(rows: Held, engine: Engine) -> dict[int, int]:
+def _split_rows(rows: Held, engine: TaskEngine) -> dict[int, int]:
     counted = engine.collect([rows.lazy().group_by(SPLIT).agg(pl.len().alias("rows"))])[0]
     return {split: count for split, count in counted.select(SPLIT, "rows").iter_rows() if split is not None}
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.engine import Engine
+from headrace.engines.engine import TaskEngine
 from headrace.engines.open import open_engine
+from headrace.pipelines.measuring import partial_files, pieces_files
 from headrace.pipelines.rows import bucket_files
 from headrace.pipelines.tasks import Task
 from headrace.pipelines.work import Work, open_work, save_step
@@ -23,7 +24,7 @@ def learn(task: Task) -> int:
     if (folder / "step.json").exists():
         return task.item
     learner, engine = placed.learner, open_engine(task.engine)
-    files = _files(work, task.number, f"learner-{task.item}-*.arrow")
+    files = partial_files(work, task.number, task.item)
     total: pl.DataFrame | None = None
     with task.named():
         for start in range(0, len(files), _MERGED_AT_ONCE):
@@ -45,7 +46,7 @@ def answer_window(task: Task) -> int:
         return 0
     engine = open_engine(task.engine)
     with task.named():
-        rows = engine.read_bucket(_files(work, task.number, f"window-{task.item}-*"), task.bucket)
+        rows = engine.read_bucket(pieces_files(work, task.number, f"window-{task.item}"), task.bucket)
         answers = engine.step(placed.label, rows.lazy(), placed.form.apply).select(ROW, *placed.form.writes)
         _write_answers(answers, target, engine)
     return rows.height
@@ -60,7 +61,7 @@ def answer_unique(task: Task) -> int:
     columns = list(work.pipeline.contract.unique_keys()[task.item])
     engine = open_engine(task.engine)
     with task.named():
-        rows = engine.read_bucket(_files(work, task.number, f"unique-{task.item}-*"), task.bucket).lazy()
+        rows = engine.read_bucket(pieces_files(work, task.number, f"unique-{task.item}"), task.bucket).lazy()
         # A key with a null in it is no key: SQL's rule for UNIQUE.
         keyed = rows.drop_nulls(columns)
         first = keyed.group_by(columns).agg(pl.col(ROW).min()).select(ROW)
@@ -77,21 +78,11 @@ def _rows(files: list[Path]) -> pl.Series:
     return CpuEngine().read_rows(files, ROW, 0, _LAST).select(ROW).collect()[ROW]
 
 
-def _files(work: Work, number: int, pattern: str) -> list[Path]:
-    """What a pass left of every piece of every partition, in the order of the rows."""
-    found = (sorted(work.part(f"pass-{number}", p.number).glob(pattern), key=_place) for p in work.plan.partitions)
-    return [file for files in found for file in files]
-
-
-def _place(file: Path) -> int:
-    return int(file.stem.rsplit("-", 1)[1])
-
-
 def _answered(target: Path) -> bool:
     return any(target.parent.glob(f"{target.name}.*"))
 
 
-def _write_answers(rows: pl.LazyFrame, target: Path, engine: Engine) -> int:
+def _write_answers(rows: pl.LazyFrame, target: Path, engine: TaskEngine) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     held = engine.hold(rows.sort(ROW))
     engine.write_rows(target, held)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.engine import Engine, Held
+from headrace.engines.engine import Held, TaskEngine
 from headrace.pipelines.checking import split
 from headrace.pipelines.passes import through
 from headrace.pipelines.plan import Partition
@@ -30,7 +30,7 @@ class Checked(NamedTuple):
     bad: pl.DataFrame
 
 
-def read_checked(work: Work, partition: Partition, engine: Engine) -> Checked:
+def read_checked(work: Work, partition: Partition, engine: TaskEngine) -> Checked:
     """Read a partition whole and split its rows by the contract."""
     rows = _read(source_rows(work, partition), partition, engine)
     good, bad = split(rows.lazy(), compile_rules(work.pipeline.contract), engine)
@@ -100,14 +100,14 @@ def bucket_files(work: Work, folder: Path) -> list[Path]:
     return [folder / f"bucket-{bucket:05d}" for bucket in range(work.plan.buckets)]
 
 
-def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, engine: Engine) -> pl.LazyFrame:
+def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, engine: TaskEngine) -> pl.LazyFrame:
     """Take rows through every step that pass `number` can apply, with what is learned and worked out by then."""
     return through(
         work.resolved, frame, number, engine, lambda placed, rows: _apply(work, rows, partition, placed, engine)
     )
 
 
-def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed, engine: Engine) -> pl.LazyFrame:
+def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed, engine: TaskEngine) -> pl.LazyFrame:
     if not placed.collects:
         return engine.step(placed.label, frame, work.form(placed.index).apply)
     # A window was worked out over whole entities in an exchange; its columns come back by row number.
@@ -117,7 +117,7 @@ def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed
     return joined.join(answers, on=ROW, how="left", maintain_order="left")
 
 
-def _read(frame: pl.LazyFrame, partition: Partition, engine: Engine) -> Held:
+def _read(frame: pl.LazyFrame, partition: Partition, engine: TaskEngine) -> Held:
     try:
         try:
             return engine.hold(frame)

@@ -18,7 +18,7 @@ from headrace.catalog.store import dataset_folder, open_store
 from headrace.engines.budget import partition_bytes_for
 from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
-from headrace.engines.open import EngineSpec
+from headrace.engines.open import CPU, EngineSpec
 from headrace.pipelines.apply import ApplyRecord, apply
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.layout import lay_out
@@ -34,7 +34,7 @@ from headrace.pipelines.work import Work, create_work
 from headrace.pipelines.write import Written
 
 
-def prepare(pipeline: Pipeline, options: RunOptions, engine: EngineSpec) -> tuple[Plan, WorkLock]:
+def prepare(pipeline: Pipeline, options: RunOptions, engine: EngineSpec = CPU) -> tuple[Plan, WorkLock]:
     """Check the pipeline against its sources, plan the run, and set up its work folder, locked for this process.
 
     Raises
@@ -101,23 +101,25 @@ def apply_stage(
     return apply(work, executor, engine, advance)
 
 
-def baseline_stage(work: Work, build: Path, written: Written) -> tuple[BaselineResult, ...]:
+def baseline_stage(
+    work: Work, build: Path, written: Written, executor: Executor, engine: EngineSpec
+) -> tuple[BaselineResult, ...]:
     """Train and score the baselines on the shards of a build."""
     if not work.pipeline.baselines:
         return ()
-    from headrace.pipelines.baselines import train_baselines
+    from headrace.pipelines.baseline_task import BaselineSpec, train
 
-    return tuple(
-        train_baselines(
-            {name: [build / file.path for file in files] for name, files in written.files.items()},
-            work.pipeline.baselines,
-            features=work.resolved.features,
-            label=work.pipeline.target,
-            task=work.pipeline.task,
-            build=build,
-            categorical=tuple(published_ids(work)),
-        )
+    spec = BaselineSpec(
+        splits={name: tuple(build / file.path for file in files) for name, files in written.files.items()},
+        baselines=work.pipeline.baselines,
+        features=work.resolved.features,
+        label=work.pipeline.target,
+        task=work.pipeline.task,
+        build=build,
+        categorical=tuple(published_ids(work)),
+        engine=engine,
     )
+    return train(spec, executor)
 
 
 def report_stage(

@@ -6,17 +6,21 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.engine import Engine, EngineName
-from headrace.engines.gpu import asof, lists, lookup, query, rolling, xxhash64
+from headrace.engines.engine import Engine, EngineName, Held
+from headrace.engines.gpu import asof, lists, lookup, parquet, pieces, query, rolling, xxhash64
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.source import Chains, Kernel
+from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
 from headrace.engines.kernels.lists import Operation, output_dtype
+from headrace.engines.kernels.parquet import Layout
 from headrace.engines.kernels.rolling import Output
 from headrace.engines.translation import TranslationEngine, untranslatable
 from headrace.schemas.errors import CapabilityError
@@ -191,3 +195,23 @@ class GpuEngine:
 
         dtype = output_dtype(operation, frame.collect_schema()[column])
         return self._chains.add(frame, Kernel((column,), {output: dtype}, body))
+
+    def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
+        pieces.gpu_write(path, _held(rows), bucket, buckets)
+
+    def read_bucket(self, paths: Sequence[Path], bucket: int) -> OnDevice:
+        return OnDevice(pieces.gpu_read(paths, bucket))
+
+    def write_rows(self, path: Path, rows: Held) -> None:
+        pieces.gpu_write_rows(path, _held(rows))
+
+    def read_rows(self, paths: Sequence[Path], row: str, first: int, last: int) -> pl.LazyFrame:
+        return stored.cpu_read_rows(paths, row, first, last)
+
+    def write_parquet(self, sink: BinaryIO, rows: Held, layout: Layout) -> tuple[int, ...]:
+        return parquet.gpu(sink, _held(rows), layout)
+
+
+def _held(rows: Held) -> DeviceFrame:
+    assert isinstance(rows, OnDevice)
+    return rows.frame

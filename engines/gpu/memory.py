@@ -10,7 +10,7 @@ import rmm
 
 from headrace.schemas.errors import GpuMemoryError, HeadraceError, RunError
 
-_FULL: Final = ("out_of_memory", "out of memory", "bad_alloc", "cudaErrorMemoryAllocation", "Maximum pool size exceeded")
+_FULL: Final = ("out_of_memory", "out of memory", "bad_alloc", "MemoryAllocation", "Maximum pool size exceeded")
 _ALIGNED: Final = 256
 
 

@@ -67,7 +67,7 @@ def translated(frame: pl.LazyFrame) -> Any:
     return node
 
 
-def evaluated(node: Any, frame: pl.LazyFrame) -> DeviceFrame:
+def evaluated(node: Any, frame: pl.LazyFrame) -> DeviceFrame:  # noqa: ARG001  for imitations in tests
     """What the plan of a query gives."""
     return unpacked(node.evaluate(cache={}, timer=None, context=IRExecutionContext()))
 
@@ -90,7 +90,7 @@ def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) ->
     """
 
     def rows(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch: int | None
     ) -> Iterator[Any]:
         wanted = schema.names() if with_columns is None else list(with_columns)
         made = compute(wanted).select(wanted)

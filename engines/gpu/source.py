@@ -1,4 +1,4 @@
-"""Kernels in a query: each adds columns to the rows before it, and is asked only for what the rest of the query needs."""
+"""Kernels in a query: each adds columns to the rows before it, and is asked only for what the rest of it needs."""
 
 from __future__ import annotations
 

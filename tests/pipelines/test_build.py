@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -249,18 +250,18 @@ def test_a_run_that_failed_goes_on_where_it_was(make: Make, tmp_path: Path, monk
     pipeline = make([{"Lag": {"columns": ["x"], "by": ["c"], "order": "at"}}, *MEANS])
     expected = sums(published(pipeline, tmp_path / "whole", partition_bytes=1)[0])
     calls: list[str] = []
-    measure, window, read = measuring._measure_pass, merging.read_bucket, apply.write_pieces
-    monkeypatch.setattr(measuring, "_measure_pass", lambda *a: calls.append(f"pass {a[3]}") or measure(*a))
-    monkeypatch.setattr(merging, "read_bucket", lambda *a: calls.append("bucket") or window(*a))
+    measure, answer, part = measuring._Pass.run, merging._write_answers, apply._apply_part
+    monkeypatch.setattr(measuring._Pass, "run", lambda own: calls.append(f"pass {own._number}") or measure(own))
+    monkeypatch.setattr(merging, "_write_answers", lambda *a: calls.append("bucket") or answer(*a))
 
-    def breaks(*args: object) -> None:
+    def breaks(*args: Any) -> Any:
         calls.append("apply")
         if calls.count("apply") == 3:
             raise RunError("the power went")
-        read(*args)  # type: ignore[arg-type]
+        return part(*args)
 
     with threads(monkeypatch, 1):
-        monkeypatch.setattr(apply, "write_pieces", breaks)
+        monkeypatch.setattr(apply, "_apply_part", breaks)
         with pytest.raises(RunError, match="the power went"):
             published(pipeline, tmp_path / "c", partition_bytes=1)
         assert not (tmp_path / "c" / "small" / "_log").exists()
@@ -274,7 +275,7 @@ def test_a_run_that_failed_goes_on_where_it_was(make: Make, tmp_path: Path, monk
             "pass 2": 4,
         }
         calls.clear()
-        monkeypatch.setattr(apply, "write_pieces", lambda *a: calls.append("apply") or read(*a))
+        monkeypatch.setattr(apply, "_apply_part", lambda *a: calls.append("apply") or part(*a))
         manifest, _ = published(pipeline, tmp_path / "c", partition_bytes=1)
     assert calls == ["apply", "apply"]
     assert sums(manifest) == expected
@@ -282,13 +283,13 @@ def test_a_run_that_failed_goes_on_where_it_was(make: Make, tmp_path: Path, monk
 
 
 def test_force_does_the_work_again(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline, calls, measure = make(MEANS), [], measuring._measure_pass
+    pipeline, calls, measure = make(MEANS), [], measuring._Pass.run
 
     def refuse(*_: object, **__: object) -> None:
         raise RunError("no")
 
     monkeypatch.setattr(stages, "publish", refuse)
-    monkeypatch.setattr(measuring, "_measure_pass", lambda *a: calls.append(a[3]) or measure(*a))
+    monkeypatch.setattr(measuring._Pass, "run", lambda own: calls.append(own._number) or measure(own))
     for force, ran in ((False, 6), (False, 6), (True, 12)):  # three passes over two files
         with pytest.raises(RunError):
             published(pipeline, tmp_path / "c", force=force)
