@@ -72,7 +72,7 @@ def _reduced(lists: plc.Column, operation: Reduce, stream: Stream) -> plc.Column
     element, statistic = lists.list_view().child().type(), operation.statistic
     computed, result = _dtypes(statistic, element)
     if lists.size() == 0:
-        return plc.column_factories.make_empty_column(result, stream=stream)
+        return _as(plc.lists.count_elements(lists, stream=stream), result, stream)  # no rows, but of that type
     numbers = plc.filling.sequence(lists.size(), _int32(0, stream), _int32(1, stream), stream=stream)
     exploded = plc.lists.explode_outer(plc.Table([numbers, lists]), 1, stream=stream)
     row, values = exploded.columns()
