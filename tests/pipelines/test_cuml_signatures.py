@@ -10,7 +10,8 @@ from tests.pipelines.imitated_cuml import KEYWORDS
 
 from headrace.pipelines.cuml_forest import trees_of
 from headrace.pipelines.cuml_libraries import find
-from headrace.pipelines.cuml_workers import dask_path
+from headrace.pipelines.cuml_parameters import translate
+from headrace.pipelines.cuml_workers import _joined, dask_path
 from headrace.pipelines.estimators import TABLE, Estimator
 
 pytestmark = pytest.mark.slow
@@ -87,3 +88,47 @@ def test_a_forest_of_the_installed_cuml_is_read_through_treelite(cuml: Any) -> N
     assert trees.threshold.tolist() == pytest.approx(
         np.concatenate([np.where(one.tree_.feature < 0, 0, one.tree_.threshold) for one in forest.estimators_])
     )
+
+
+def _in_a_task(_: None) -> dict[str, Any]:
+    """What cuML does with a task's client before it needs a device."""
+    import numpy as np
+    from cuml.dask.common.input_utils import DistributedDataHandler
+    from distributed import worker_client
+    from raft_dask.common.comms import Comms
+
+    with worker_client() as client:
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        sizes = [10 + number for number in range(len(workers))]
+        joined = []
+        for shape, dtype in (((3,), "float32"), ((), "int32")):
+            parts = {
+                worker: client.submit(np.ones, (rows, *shape), dtype, workers=[worker], pure=False)
+                for worker, rows in zip(workers, sizes, strict=True)
+            }
+            joined.append(_joined(parts, sizes, shape, dtype, np))
+        for row in TWINS:
+            estimator = find(dask_path(row))(
+                client=client,
+                **translate(
+                    row, {**row.parameters, "max_samples": 0.5} if row.family == "forest" else row.parameters, ""
+                ),
+            )
+            assert estimator.client is client
+        handler = DistributedDataHandler.create(tuple(joined), client=client)
+        return {
+            "client": Comms(comms_p2p=False).client is client,
+            "rows": [handler._worker_sizes[worker] for worker in workers],
+        }
+
+
+@pytest.mark.usefixtures("cuml")
+def test_inside_a_task_cuml_finds_the_client_and_every_block_on_the_worker_that_read_it() -> None:
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        found = client.submit(_in_a_task, None).result(timeout=120)
+    assert found == {"client": True, "rows": [([10], 10), ([11], 11)]}
