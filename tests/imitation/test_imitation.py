@@ -106,7 +106,7 @@ def _parameters_of_stub(stub: ast.FunctionDef) -> list[tuple[str, Any]]:
 
 
 def _default(written: ast.expr) -> Any:
-    value = eval(ast.unparse(written), vars(pylibcudf.types))
+    value = eval(ast.unparse(written), vars(pylibcudf.types) | vars(pylibcudf.copying))
     return _ANY if value is ... else value
 
 
