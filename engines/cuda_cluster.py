@@ -27,6 +27,7 @@ from headrace.schemas.errors import CapabilityError, RunError, UsageError
 
 _LOOPBACK: Final = "127.0.0.1"
 _POOL_ALIGNMENT: Final = 256
+_GIVEN_BACK_SECONDS: Final = 10.0
 _LOST_WORKER: Final = (
     "a worker that is killed has usually run out of the host's memory, or its GPU was reset: look at `dmesg` and "
     "`nvidia-smi -q`, use smaller partitions, and run again: finished partitions are not repeated"
@@ -122,6 +123,7 @@ def open_cuda(
     """
     where = f"cuda:{len(gpus)}"
     deadline = time.monotonic() + start_seconds
+    wait_for_memory(gpus, options.pool, time.monotonic() + _GIVEN_BACK_SECONDS)
     with own_folder() as folder, _started(gpus, options, folder) as process:
 
         def cannot_start(problem: str) -> CapabilityError:
@@ -160,6 +162,23 @@ def open_cuda(
                 return left()
 
             yield Connection(client, watch, lambda name: f"worker {name}{process.tail()}", lost, _LOST_WORKER)
+
+
+def wait_for_memory(gpus: Sequence[detect.Gpu], pool: float, deadline: float) -> None:
+    """Return when these GPUs have room for their pools, or at the deadline (of `time.monotonic`).
+
+    The memory of a worker that was killed is free a moment after its process has ended. Where it is still taken at
+    the deadline, the start of a worker tells so.
+    """
+    uuids = {gpu.uuid for gpu in gpus}
+    while any(
+        gpu.free_bytes is not None and gpu.free_bytes < gpu.memory_bytes * pool
+        for gpu in detect.gpus()
+        if gpu.uuid in uuids
+    ):
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ NVML is a stand-in that names GPUs; Dask-CUDA is one whose workers have none, ex
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from tests.engines.gpus import STANDIN, give_gpus, standin
 
 from headrace.engines import cuda_cluster
 from headrace.engines.cluster import open_cluster
-from headrace.engines.cuda_cluster import chosen_gpus, cluster_arguments, require
+from headrace.engines.cuda_cluster import chosen_gpus, cluster_arguments, require, wait_for_memory
 from headrace.engines.detect import Gpu
 from headrace.engines.gpu.options import GpuOptions
 from headrace.engines.remote import RemoteExecutor
@@ -209,6 +210,27 @@ def test_an_unknown_interface_is_a_wrong_call(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UsageError, match="no network interface 'eth1'") as caught:
         require("cuda", GpuOptions(interface="eth1"))
     assert caught.value.hint == "did you mean eth0? there are lo, eth0"
+
+
+def test_a_start_waits_for_memory_that_a_killed_worker_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = [1, 1, 14]
+    looks: list[int] = []
+
+    def gpus() -> tuple[Gpu, ...]:
+        looks.append(free[len(looks)])
+        busy = Gpu(1, "GPU-others", "stand-in 1", 16 << 30, free_bytes=0)
+        return Gpu(0, "GPU-aa", "stand-in 0", 16 << 30, free_bytes=looks[-1] << 30), busy
+
+    monkeypatch.setattr(cuda_cluster.detect, "gpus", gpus)
+    monkeypatch.setattr(cuda_cluster.time, "sleep", lambda _: None)
+    wait_for_memory(GPUS[:1], 0.8, math.inf)
+    assert looks == [1, 1, 14]
+
+
+def test_memory_that_is_not_given_back_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = (Gpu(0, "GPU-aa", "stand-in 0", 16 << 30, free_bytes=0),)
+    monkeypatch.setattr(cuda_cluster.detect, "gpus", lambda: busy)
+    wait_for_memory(GPUS[:1], 0.8, -math.inf)
 
 
 # What cannot start
