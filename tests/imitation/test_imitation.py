@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -18,7 +20,6 @@ from headrace.engines import gpu
 
 STUBS = Path(pylibcudf.__file__).parent
 GPU = Path(next(iter(gpu.__path__)))
-FOLDERS = {"io", "strings", "nvtext"}
 _TYPE_PARAMETERS = re.compile(r"^(\s*(?:def|class) \w+)\[[^\]]*\]", re.MULTILINE)  # Python 3.11 cannot parse them
 PRIVATE_ONLY = {"query"}
 """Modules whose own functions the imitation takes the place of."""
@@ -71,18 +72,23 @@ def test_all_that_a_module_uses_is_imitated(path: Path) -> None:
 
 def _imitated() -> Iterator[tuple[str, str, Any]]:
     """Functions and methods: the module's name, their own in it, and themselves."""
-    for name, module in inspect.getmembers(tests.imitation, inspect.ismodule):
-        if name in tests.imitation.HOST or not module.__name__.startswith("tests.imitation."):
+    for found in pkgutil.walk_packages(tests.imitation.__path__, "tests.imitation."):
+        name = found.name.removeprefix("tests.imitation.")
+        if name in tests.imitation.HOST or name.startswith("test_"):
             continue
-        for own, made in vars(module).items():
-            if own.startswith("_") or getattr(made, "__module__", "") != module.__name__:
+        for own, made in vars(importlib.import_module(found.name)).items():
+            if own.startswith("_") or getattr(made, "__module__", "") != found.name:
+                continue
+            if own not in _definitions(name):  # the host's own: a kernel that used it would fail the test below
                 continue
             if inspect.isfunction(made):
                 yield name, own, made
-            elif inspect.isclass(made):
+            else:
                 for method, function in vars(made).items():
                     function = getattr(function, "__func__", function)
-                    if inspect.isfunction(function) and (method == "__init__" or not method.startswith("_")):
+                    if inspect.isfunction(function) and (
+                        not method.startswith("_") or f"{own}.{method}" in _definitions(name)
+                    ):
                         yield name, f"{own}.{method}", function
 
 
@@ -117,14 +123,16 @@ def _agree(imitated: tuple[str | None, Any], real: tuple[str, Any]) -> bool:
 
 @cache
 def _definitions(module: str) -> dict[str, ast.stmt]:
+    stub = STUBS / f"{module.replace('.', '/')}.pyi"
+    if not stub.exists():
+        return {}
     found: dict[str, ast.stmt] = {}
-    for path in sorted((STUBS / module).glob("*.pyi")) if module in FOLDERS else [STUBS / f"{module}.pyi"]:
-        for statement in ast.parse(_TYPE_PARAMETERS.sub(r"\1", path.read_text())).body:
-            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-                found[statement.name] = statement
-                if isinstance(statement, ast.ClassDef):
-                    methods = (s for s in statement.body if isinstance(s, ast.FunctionDef))
-                    found |= {f"{statement.name}.{method.name}": method for method in methods}
+    for statement in ast.parse(_TYPE_PARAMETERS.sub(r"\1", stub.read_text())).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            found[statement.name] = statement
+        if isinstance(statement, ast.ClassDef):
+            methods = (s for s in statement.body if isinstance(s, ast.FunctionDef))
+            found |= {f"{statement.name}.{method.name}": method for method in methods}
     return found
 
 
@@ -154,9 +162,14 @@ def _resolved(package: Any, name: str) -> Any:
 
 def _exists(name: str) -> bool:
     found = _resolved(pylibcudf, name)
-    if found is None or (getattr(found, "__doc__", None) or "").lstrip().lower().startswith("deprecated"):
+    if found is None or _deprecated(found):
         return False
-    module, _, own = name.partition(".")
-    if module not in FOLDERS and own and (STUBS / f"{module}.pyi").exists():
-        return own.split(".")[0] in _definitions(module) or not inspect.isroutine(found)
-    return True
+    places = [name[:dot] for dot in range(len(name)) if name[dot] == "."]
+    stubs = [(place, name[len(place) + 1 :]) for place in places if _definitions(place)]
+    # What is no function or class (constants, enumerations made by Cython) need not be in a stub.
+    return all(own.split(".")[0] in _definitions(place) or not inspect.isroutine(found) for place, own in stubs)
+
+
+def _deprecated(found: Any) -> bool:
+    documented = [line for line in (getattr(found, "__doc__", None) or "").splitlines() if line.strip()]
+    return any("deprecated" in line.lower() for line in documented[:2])  # the first may be the signature
