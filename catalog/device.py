@@ -69,7 +69,7 @@ def frame(wanted: Wanted) -> Any:
             return cudf.DataFrame.from_pylibcudf(_decoded(wanted))[wanted.schema.names]
 
 
-def tensors(wanted: Wanted, device: str, arrow: Callable[[], pa.Table]) -> dict[str, Tensor | Ragged]:
+def tensors(wanted: Wanted, device: str, arrow: Callable[[], pa.Table]) -> dict[str, Any]:
     """The columns as tensors on a device. See `Dataset.torch`; `arrow` reads them into this process's memory."""
     index = _index(device)
     refused = [f"{field.name}: {problem}" for field in wanted.schema if (problem := _no_tensor(field))]
@@ -239,14 +239,12 @@ def _decoded(wanted: Wanted) -> plc.io.TableWithMetadata:
 
 
 def _no_rows(schema: pa.Schema) -> pa.Table:
-    """An empty table of types that cuDF has: its lists are of any size."""
-    fields = [
-        pa.field(f.name, pa.list_(f.type.value_type) if pa.types.is_fixed_size_list(f.type) else f.type) for f in schema
-    ]
+    """An empty table of types that cuDF has, which has one of lists."""
+    fields = [pa.field(f.name, pa.list_(f.type.value_type) if _is_list(f.type) else f.type) for f in schema]
     return pa.schema(fields).empty_table()
 
 
-def _on_device(torch: Any, wanted: Wanted, arrow: Callable[[], pa.Table]) -> dict[str, Tensor | Ragged]:
+def _on_device(torch: Any, wanted: Wanted, arrow: Callable[[], pa.Table]) -> dict[str, Any]:
     if not wanted.files:
         empty = {name: _on_host(torch, wanted, name, column) for name, column in _columns(arrow())}
         return {

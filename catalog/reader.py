@@ -125,9 +125,7 @@ class Dataset:
         """
         return devices.frame(self._wanted(split, columns))
 
-    def torch(
-        self, split: str, columns: Sequence[str] | None = None, device: str = "cuda:0"
-    ) -> dict[str, devices.Tensor | devices.Ragged]:
+    def torch(self, split: str, columns: Sequence[str] | None = None, device: str = "cuda:0") -> dict[str, Any]:
         """The rows of a split as `torch.Tensor`s, one for each column, that share memory with what was decoded.
 
         Parameters
