@@ -154,8 +154,8 @@ class ListAgg(Transform):
 
     Notes
     -----
-    Null lists give null. Null elements are left out; where nothing is left, `sum`, `count` and `length` count on from 0
-    and the others are null. NaN makes `sum` and `mean` NaN; `min` and `max` leave it out, and are null where nothing
+    Null lists give null. Null elements are left out; where nothing is left, `sum` is 0, and `mean`, `min` and `max` are
+    null. NaN makes `sum` and `mean` NaN; `min` and `max` leave it out, and are null where nothing
     else is there. Sums of integers wrap around beyond 64 bits. Sums of floats are added in Float64, in the order of the
     elements. One pass over the elements for each statistic.
 
