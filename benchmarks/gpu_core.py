@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmarks.ctr_core import applied, measured, placed
 from benchmarks.gpu.facts import Stages, on_device, told
-from headrace.engines.engine import Engine, EngineName
+from headrace.engines.engine import EngineName, TaskEngine
 from headrace.engines.kernels.parquet import Layout
 from headrace.engines.open import EngineSpec, open_engine
 
@@ -27,7 +27,7 @@ FILES: Final[dict[EngineName, int]] = {"cpu": 1, "gpu": 4}
 ROW_GROUP: Final = 1 << 20
 
 
-def fit_apply_write(source: Path, target: Path, engine: Engine, stages: Stages) -> None:
+def fit_apply_write(source: Path, target: Path, engine: TaskEngine, stages: Stages) -> None:
     """Learn on the Parquet files in `source` and write the features, a file a partition, to `target`.
 
     Two passes. Memory: one partition's rows and the vocabularies.
