@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
+from headrace.catalog.hashing import hash_values
 from headrace.catalog.manifest import Scalar
-from headrace.engines.kernels import xxhash64
 
 SAMPLE_ROWS: Final = 65_536
 """Rows that quantiles, histograms and top values are taken from where a column has more than VALUES values."""
@@ -20,8 +20,6 @@ VALUES: Final = 1_024
 
 HASHES: Final = 1_024
 """Smallest hashes kept to estimate the number of distinct values: relative standard error 1/sqrt(HASHES - 2)."""
-
-HASH_SPACE: Final = 2**64
 
 Family = Literal["number", "temporal", "text", "opaque"]
 
@@ -66,10 +64,10 @@ class Partial:
     columns: tuple[ColumnPartial, ...]
 
 
-def sample_stride(rows: int) -> int:
-    """The smallest power of two that leaves at most SAMPLE_ROWS of `rows` rows."""
+def sample_stride(rows: int, most: int = SAMPLE_ROWS) -> int:
+    """The smallest power of two that leaves at most `most` of `rows` rows."""
     stride = 1
-    while -(-rows // stride) > SAMPLE_ROWS:
+    while -(-rows // stride) > most:
         stride *= 2
     return stride
 
@@ -96,7 +94,7 @@ def merge(partials: Sequence[Partial]) -> Partial:
             raise ValueError("the runs have different columns")
     rows = at - partials[0].first_row
     stride = max(sample_stride(at), *(partial.stride for partial in partials))
-    samples = [_thin(partial, stride) for partial in partials]
+    samples = [thin(partial.sample, partial.first_row, partial.stride, stride) for partial in partials]
     columns = [_merge_column(parts) for parts in zip(*(partial.columns for partial in partials), strict=True)]
     return Partial(partials[0].first_row, rows, stride, pl.concat(samples), tuple(columns))
 
@@ -106,33 +104,11 @@ def smallest(hashes: pl.Series) -> pl.Series:
     return hashes.unique().sort().head(HASHES)
 
 
-def hash_values(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """64-bit hashes of values, the same everywhere: XXH64 of text, a multiply-shift mix of the bits of numbers.
-
-    The mix is two odd multiplications with the upper half folded down between them, which is what a count of distinct
-    values needs: all bits of the input reach the high bits, at a quarter of the cost of XXH64.
-    """
-    if dtype == pl.String:
-        return xxhash64.text(values)
-    if dtype.is_float():
-        # One value of the two zeros, which are equal and differ in their bits.
-        number = values.cast(pl.Float64)
-        bits = pl.when(number != 0).then(number).otherwise(pl.lit(0.0)).reinterpret(dtype=pl.UInt64)
-    elif dtype.is_unsigned_integer():
-        bits = values.cast(pl.UInt64)
-    else:
-        bits = values.cast(pl.Int64).reinterpret(dtype=pl.UInt64)
-    mixed = bits * pl.lit(0x9E3779B185EBCA87, pl.UInt64)
-    folded = mixed ^ (mixed // pl.lit(1 << 32, pl.UInt64))
-    return folded * pl.lit(0xC2B2AE3D27D4EB4F, pl.UInt64)
-
-
-def _thin(partial: Partial, stride: int) -> pl.DataFrame:
-    if stride == partial.stride:
-        return partial.sample
-    first = -(-partial.first_row // partial.stride)  # in units of its stride
-    step = stride // partial.stride
-    return partial.sample.gather_every(step, -first % step)
+def thin(sample: pl.DataFrame, first_row: int, stride: int, wider: int) -> pl.DataFrame:
+    """Of the rows from `first_row` on whose number is a multiple of `stride`, those where it is one of `wider`."""
+    first = -(-first_row // stride)  # in units of the stride
+    step = wider // stride
+    return sample if step == 1 else sample.gather_every(step, -first % step)
 
 
 def _merge_column(parts: tuple[ColumnPartial, ...]) -> ColumnPartial:

@@ -8,8 +8,9 @@ from typing import Final
 
 import polars as pl
 
+from headrace.catalog.hashing import HASH_SPACE
 from headrace.catalog.manifest import Histogram, Scalar, Statistics, TopValue
-from headrace.catalog.partials import HASH_SPACE, HASHES, ColumnPartial, Partial
+from headrace.catalog.partials import HASHES, ColumnPartial, Partial
 
 QUANTILES: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 BINS: Final = 64

@@ -25,6 +25,7 @@ from headrace.catalog.manifest import (
 )
 from headrace.catalog.shards import shard_path, write_table
 from headrace.catalog.statistics import measure, summarize
+from headrace.engines.cpu import CpuEngine, InMemory
 
 FRAME = pl.DataFrame(
     {"delay": [0.5, -1.25, 3.0, 8.5], "carrier": [2, 3, 2, 4], "late": [0, 0, 0, 1]},
@@ -41,7 +42,8 @@ def fill(build: Build, frame: pl.DataFrame = FRAME, **changes: Any) -> Manifest:
         (build.path / name).parent.mkdir(exist_ok=True)
         pl.DataFrame({"other": ["x", "y"]}).write_parquet(build.path / name)
     fields = arrow_fields(pq.read_schema(build.path / train.path))
-    statistics = {"train": summarize(measure(frame)), "test": summarize(measure(frame.head(2)))}
+    splits = {"train": frame, "test": frame.head(2)}
+    statistics = {name: summarize(measure(InMemory(rows), CpuEngine())) for name, rows in splits.items()}
     columns = [
         Column(
             name=name,

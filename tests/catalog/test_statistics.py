@@ -5,6 +5,7 @@ import math
 import random
 import statistics as independent
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,22 +14,30 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from headrace.catalog.manifest import Histogram, Statistics, TopValue
+from headrace.catalog.partials import ColumnPartial, Partial
 from headrace.catalog.statistics import measure, merge, summarize
+from headrace.engines.cpu import CpuEngine, InMemory
+from headrace.engines.translation import available
 
 NAN, INF = float("nan"), float("inf")
 
 
+def measured(frame: pl.DataFrame, *, first_row: int = 0, total_rows: int | None = None) -> Partial:
+    return measure(InMemory(frame), CpuEngine(), first_row=first_row, total_rows=total_rows)
+
+
 def of(values: list[Any], dtype: Any = None) -> Statistics:
-    return summarize(measure(pl.DataFrame({"x": pl.Series(values, dtype=dtype)})))["x"]
+    return summarize(measured(pl.DataFrame({"x": pl.Series(values, dtype=dtype)})))["x"]
 
 
 def cut(frame: pl.DataFrame, at: list[int]) -> dict[str, Statistics]:
     """The statistics of a frame that was cut into shards."""
     ends = [0, *sorted(at), frame.height]
     shards = [(start, frame.slice(start, end - start)) for start, end in pairwise(ends)]
-    return summarize(merge([measure(shard, first_row=start) for start, shard in shards]))
+    return summarize(merge([measured(shard, first_row=start) for start, shard in shards]))
 
 
 def assert_same(whole: dict[str, Statistics], pieces: dict[str, Statistics]) -> None:
@@ -192,7 +201,7 @@ def test_decimals_are_numbers() -> None:
 
 
 def test_an_empty_frame_and_a_frame_without_columns() -> None:
-    assert summarize(measure(pl.DataFrame())) == {}
+    assert summarize(measured(pl.DataFrame())) == {}
     assert of([], pl.Int64).count == 0
 
 
@@ -214,7 +223,7 @@ SCHEMA = {"i": pl.Int64, "f": pl.Float32, "s": pl.String, "b": pl.Boolean, "d": 
 def test_no_cut_of_the_rows_changes_anything(rows: list[tuple[Any, ...]], data: st.DataObject) -> None:
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     at = data.draw(st.lists(st.integers(0, len(rows)), max_size=4))
-    whole, pieces = summarize(measure(frame)), cut(frame, at)
+    whole, pieces = summarize(measured(frame)), cut(frame, at)
     assert_same(whole, pieces)
 
 
@@ -258,7 +267,7 @@ def many() -> pl.DataFrame:
 
 
 def test_many_values_are_estimated_within_the_stated_errors(many: pl.DataFrame) -> None:
-    found = summarize(measure(many))
+    found = summarize(measured(many))
     for name in ("unique", "normal", "skewed", "text"):
         column = many[name].drop_nulls()
         column = column.filter(column.is_finite()) if column.dtype.is_float() else column
@@ -278,7 +287,7 @@ def test_many_values_are_estimated_within_the_stated_errors(many: pl.DataFrame) 
 
 
 def test_up_to_1024_values_are_counted_exactly(many: pl.DataFrame) -> None:
-    found = summarize(measure(many))
+    found = summarize(measured(many))
     assert (found["barely"].distinct, found["barely"].distinct_error, found["barely"].sample) == (1_024, 0.0, None)
     assert found["barely"].top[0].count == 196
     assert found["over"].distinct_error > 0
@@ -287,22 +296,102 @@ def test_up_to_1024_values_are_counted_exactly(many: pl.DataFrame) -> None:
 
 @pytest.mark.parametrize("at", [[1, 2, 3], [65_536], [100_000, 100_001, 199_999], [10_000, 77_777, 150_000]])
 def test_samples_and_hashes_do_not_depend_on_the_cut(many: pl.DataFrame, at: list[int]) -> None:
-    whole, pieces = summarize(measure(many)), cut(many, at)
+    whole, pieces = summarize(measured(many)), cut(many, at)
     assert_same(whole, pieces)
 
 
 def test_a_known_total_keeps_partials_small_and_changes_nothing(many: pl.DataFrame) -> None:
-    shard = measure(many.head(1_000), total_rows=many.height)
+    shard = measured(many.head(1_000), total_rows=many.height)
     assert shard.sample.height == 250
-    rest = measure(many.slice(1_000), first_row=1_000, total_rows=many.height)
-    assert summarize(merge([shard, rest]))["unique"].quantiles == summarize(measure(many))["unique"].quantiles
+    rest = measured(many.slice(1_000), first_row=1_000, total_rows=many.height)
+    assert summarize(merge([shard, rest]))["unique"].quantiles == summarize(measured(many))["unique"].quantiles
+
+
+def test_what_is_kept_of_the_columns_does_not_depend_on_the_sample(many: pl.DataFrame) -> None:
+    alone, of_many = measured(many), measured(many, total_rows=10**9)
+    assert of_many.sample.height == 13  # every 2^14th
+    assert [same_but_frames(c) for c in of_many.columns] == [same_but_frames(c) for c in alone.columns]
+
+
+def test_no_more_than_a_sample_counts_and_hashes_leave_the_engine(many: pl.DataFrame) -> None:
+    heights: list[int] = []
+
+    class Watched(CpuEngine):
+        def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
+            found = super().collect(frames, any_order=any_order)
+            heights.extend(max([frame.height, *(_longest(column) for column in frame)]) for frame in found)
+            return found
+
+    measure(InMemory(many), Watched())
+    assert max(heights) <= 65_536
+    assert sorted(heights)[-2] <= 1_025  # all but the sample
+
+
+def _longest(column: pl.Series) -> int:
+    return max(map(len, column.to_list()), default=0) if column.dtype == pl.List else 0
+
+
+def same_but_frames(column: ColumnPartial) -> dict[str, Any]:
+    """A column's partial as something that can be compared."""
+    return vars(column) | {
+        "values": None if column.values is None else column.values.rows(),
+        "hashes": None if column.hashes is None else column.hashes.to_list(),
+    }
+
+
+def every_dtype(count: int, rows: int) -> pl.DataFrame:
+    """A column of every dtype that can be on a device, of so many distinct values, with nulls, NaN and infinities."""
+    number = pl.int_range(rows, dtype=pl.Int64) * 7919 % count
+    half = number.cast(pl.Float64) / 2 - 3
+    whole = [pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64]
+    temporal = [pl.Datetime("ms"), pl.Datetime("us", "UTC"), pl.Datetime("ns", "Europe/Berlin"), pl.Duration("us")]
+    special = pl.when(number % 50 == 1).then(math.nan).when(number % 50 == 2).then(-math.inf).otherwise(half)
+    columns = {
+        **{f"{dtype}": number.cast(dtype, strict=False) for dtype in whole},
+        "signed": 10 - number,
+        "wide": number * 2**40 - 2**60,
+        "float": half,
+        "narrow": half.cast(pl.Float32),
+        "special": special,
+        "special narrow": special.cast(pl.Float32),
+        "tiny": half * 1e-310,
+        "bool": number % 2 == 0,
+        "text": pl.format("Nü{}", number),
+        "long": pl.format("{}{}", pl.lit("x" * 300), number),
+        "date": (number - 5).cast(pl.Int32).cast(pl.Date),
+        **{f"{dtype}": (number * 1000).cast(dtype) for dtype in temporal},
+        "decimal": half.cast(pl.Decimal(10, 2)),
+        "list": pl.concat_list(number, number),
+        "array": pl.concat_list(number, number).list.to_array(2),
+        "struct": pl.struct(number),
+    }
+    missing = pl.int_range(rows) % 10 == 3
+    return pl.select(
+        pl.when(~missing | (pl.lit(name) == "Int32")).then(expr).alias(name) for name, expr in columns.items()
+    )
+
+
+@pytest.mark.skipif(not available(), reason="needs cudf-polars")
+@pytest.mark.parametrize(("count", "rows"), [(2, 50), (1_000, 3_000), (1_100, 1_500), (20_000, 20_000), (1, 0)])
+def test_every_query_translates_and_the_gpu_engine_measures_the_same(count: int, rows: int) -> None:
+    from tests.imitation.fixture import imitation
+
+    from headrace.engines.gpu.engine import GpuEngine
+
+    frame = every_dtype(count, rows)
+    with imitation():
+        engine = GpuEngine(strict=True)  # raises where a query does not translate
+        found = measure(engine.hold(frame.lazy()), engine, first_row=5)
+    expected = measured(frame, first_row=5)
+    assert_frame_equal(found.sample, expected.sample)
+    assert [same_but_frames(c) for c in found.columns] == [same_but_frames(c) for c in expected.columns]
 
 
 def test_runs_must_follow_each_other() -> None:
     frame = pl.DataFrame({"x": [1, 2]})
     with pytest.raises(ValueError, match="rows from 5 on follow row 1: pass all runs in row order"):
-        merge([measure(frame), measure(frame, first_row=5)])
+        merge([measured(frame), measured(frame, first_row=5)])
     with pytest.raises(ValueError, match="nothing to merge"):
         merge([])
     with pytest.raises(ValueError, match="different columns"):
-        merge([measure(frame), measure(frame.rename({"x": "y"}), first_row=2)])
+        merge([measured(frame), measured(frame.rename({"x": "y"}), first_row=2)])
