@@ -75,6 +75,12 @@ class Reader:
         value = self._varint()
         return (value >> 1) ^ -(value & 1)
 
+    def binary(self) -> bytes:
+        """Bytes or text; `at` is behind their last byte."""
+        size = self._varint()
+        self.at += size
+        return bytes(self._data[self.at - size : self.at])
+
     def _skip(self, kind: Kind, *, item: bool = False) -> None:
         match kind:
             case Kind.TRUE | Kind.FALSE:
@@ -86,8 +92,7 @@ class Reader:
             case Kind.DOUBLE:
                 self.at += 8
             case Kind.BINARY:
-                size = self._varint()
-                self.at += size
+                self.binary()
             case Kind.LIST | Kind.SET:
                 for _ in self.items():
                     pass

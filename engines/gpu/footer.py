@@ -1,4 +1,4 @@
-"""The one thing that libcudf's chunked writer cannot say of a column: that its times have no zone."""
+"""What libcudf's chunked writer cannot be told to say in a footer, and is said here in as many bytes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import Any, Final
 
 import polars as pl
 
+from headrace.engines.kernels.parquet import ARROW_SCHEMA
 from headrace.engines.thrift import Kind, Reader
+
+_ARROW_SCHEMA: Final = ARROW_SCHEMA.encode()
+_OTHER_KEY: Final = b"cudf::schema"
 
 _SCHEMA: Final = 2
 """Of FileMetaData: the list of SchemaElement."""
+_KEY_VALUES: Final = 5
+"""Of FileMetaData: the list of KeyValue."""
+_KEY: Final = 1
+"""Of KeyValue: text."""
 _CHILDREN: Final = 5
 """Of SchemaElement: how many; a leaf has none."""
 _LOGICAL_TYPE: Final = 10
@@ -26,11 +34,12 @@ def zoneless_leaves(schema: pl.Schema) -> list[bool]:
     return [zoneless for dtype in schema.dtypes() for zoneless in _leaves(dtype)]
 
 
-def without_zones(footer: bytes, zoneless: Sequence[bool]) -> bytes:
-    """A Parquet file's footer (FileMetaData) in which the times of these leaves are not said to be UTC.
+def mended(footer: bytes, zoneless: Sequence[bool]) -> bytes:
+    """A Parquet file's footer (FileMetaData) as it should be; sizes and places stay as they are.
 
-    libcudf marks all times of a file as UTC, and pylibcudf has no setting for its chunked writer; a reader would take
-    times without a zone for times in UTC. Types, sizes and places stay as they are.
+    Times of the leaves in `zoneless` are not said to be UTC. libcudf marks all times of a file as UTC, pylibcudf has
+    no setting for its chunked writer, and a reader would take times without a zone for times in UTC. And of two Arrow
+    schemas the second, which is libcudf's own, goes under another key: Arrow takes the first, but Polars the last.
 
     Source: parquet.thrift of https://github.com/apache/parquet-format
 
@@ -40,17 +49,24 @@ def without_zones(footer: bytes, zoneless: Sequence[bool]) -> bytes:
         The footer has another number of leaves.
     """
     changed = bytearray(footer)
-    leaves = []
+    leaves, schemas = [], []
     reader = Reader(footer)
     for field, _ in reader.fields():
         if field == _SCHEMA:
             elements = [_element(reader) for _ in reader.items()]
             leaves = [utc for leaf, utc in elements if leaf]
+        elif field == _KEY_VALUES:
+            for _ in reader.items():
+                for part, _ in reader.fields():
+                    if part == _KEY and reader.binary() == _ARROW_SCHEMA:
+                        schemas.append(reader.at)
     if len(leaves) != len(zoneless):
         raise ValueError(f"the footer has {len(leaves)} leaves, expected {len(zoneless)}")
     for at, without in zip(leaves, zoneless, strict=True):
         if at and without:
             changed[at] = changed[at] & 0xF0 | Kind.FALSE
+    for end in schemas[1:]:
+        changed[end - len(_OTHER_KEY) : end] = _OTHER_KEY
     return bytes(changed)
 
 

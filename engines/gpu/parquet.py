@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pylibcudf as plc
 
-from headrace.engines.gpu.footer import without_zones, zoneless_leaves
+from headrace.engines.gpu.footer import mended, zoneless_leaves
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 from headrace.engines.kernels.parquet import (
@@ -96,7 +96,7 @@ def _options(
         .metadata(table_metadata(rows, layout))
         # The schema that Arrow would have written: libcudf's own has neither zones nor large strings.
         .key_value_metadata([{ARROW_SCHEMA: encoded_schema(schema)}])
-        .write_arrow_schema(any(map(has_durations, rows.schema.dtypes())))  # behind ours; readers take the first
+        .write_arrow_schema(any(map(has_durations, rows.schema.dtypes())))
         .compression(zstd if layout.compression == "zstd" else none)
         .stats_level(plc.io.types.StatisticsFreq.STATISTICS_ROWGROUP)
         .row_group_size_rows(max(layout.row_group_rows, _LEAST_ROWS))
@@ -180,7 +180,7 @@ class _Sink(io.BytesIO):
             try:
                 self._sink.write(data)
             except BaseException as problem:
-                self._failure = problem
+                self._failure = problem.with_traceback(None)  # whose frames would keep rows alive
         return size
 
     def tell(self) -> int:
@@ -199,11 +199,8 @@ class _Sink(io.BytesIO):
 
     def release(self, zoneless: list[bool]) -> None:
         """Write the footer that was held."""
-        assert self._held is not None
-        footer, self._held = bytes(self._held), None
-        if any(zoneless):
-            footer = without_zones(footer[:-_ENDER], zoneless) + footer[-_ENDER:]
-        self.write(footer)
+        footer, self._held = bytes(self._held or b""), None
+        self.write(mended(footer[:-_ENDER], zoneless) + footer[-_ENDER:])
         self.check()
 
     def shut(self) -> None:

@@ -24,6 +24,8 @@ def test_fields_are_told_and_skipped() -> None:
     reader = Reader(data)
     assert [reader.integer() for number, _ in reader.fields() if number in (1, 20)] == [150, -1]
     assert data[reader.at] == 255
+    reader = Reader(data)
+    assert [(reader.binary(), reader.at) for number, _ in reader.fields() if number == 2] == [(b"ab", 7)]
 
 
 def test_a_list_of_many_booleans_is_walked() -> None:

@@ -55,6 +55,11 @@ class Column:
         places = pa.array(np.arange(len(known)), mask=~(known & valid(self)))
         return made(self._type, self._array.take(places))
 
+    def copy(self, stream: Stream | None = None, mr: None = None) -> Column:
+        """The same rows, and nothing of what a slice is cut from."""
+        ready(stream, mr)
+        return made(self._type, self._array.take(pa.array(np.arange(self.size()))))
+
     def list_view(self) -> ListsColumnView:
         return ListsColumnView(self)
 
@@ -83,6 +88,13 @@ class ListsColumnView:
 
     def offsets(self) -> Column:
         return _typed(self._column._array.offsets)
+
+    def get_sliced_child(self, stream: Stream | None = None) -> Column:
+        """The items of the lists of a slice, of which `child` has those of all rows."""
+        ready(stream, None)
+        if not self._column.size():
+            raise IndexError("the offsets of a column without rows may be empty: libcudf would read behind them")
+        return _typed(self._column._array.flatten())
 
 
 def _typed(array: pa.Array) -> Column:

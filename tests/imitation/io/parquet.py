@@ -30,6 +30,9 @@ from tests.imitation.io.types import (
 from tests.imitation.table import Table
 
 _FRAGMENT: Final = 5_000
+_SECOND: Final = b"ARROW:schemb"
+"""Stands for a second schema under the same key, which Arrow's writer would not write."""
+
 _NAMES: Final = {CompressionType.NONE: "none", CompressionType.SNAPPY: "snappy", CompressionType.ZSTD: "zstd"}
 _LIMITS_ROWS: Final = "max_rows_per_page" in inspect.signature(pq.ParquetWriter).parameters
 
@@ -103,18 +106,16 @@ class ChunkedParquetWriter:
     _said: dict[str, Any]
     _target: weakref.ref[SinkInfo]
     _writer: pq.ParquetWriter | None
-    _tables: list[pa.Schema]
     _closed: bool
-    _sent: int
-    _out: pa.BufferOutputStream
+    _out: _Out
 
     @staticmethod
     def from_options(options: ChunkedParquetWriterOptions, stream: Stream | None = None) -> ChunkedParquetWriter:
         ready(stream, None, options=(options, ChunkedParquetWriterOptions))
         writer = ChunkedParquetWriter.__new__(ChunkedParquetWriter)
         writer._said, writer._target = options._said, weakref.ref(options._sink)
-        writer._writer, writer._closed, writer._out = None, False, _Buffer(writer)
-        writer._send(b"PAR1")
+        writer._writer, writer._closed, writer._out = None, False, _Out(writer._target)
+        writer._out.send(b"PAR1")
         return writer
 
     def write(self, table: Table, partitions_info: object = None) -> None:
@@ -149,12 +150,6 @@ class ChunkedParquetWriter:
         if not getattr(self, "_closed", True):
             self.close([])
 
-    def _send(self, data: bytes) -> None:
-        target = self._target()
-        if target is None:
-            raise AssertionError("the sink is gone: libcudf would write to memory that is not its own")
-        target._write(data)
-
     def _opened(self, schema: pa.Schema, columns: list[ColumnInMetadata]) -> pq.ParquetWriter:
         leaves = [leaf for column in columns for leaf in _leaves(column, column.get_name())]
         never = self._said["dictionary_policy"] == DictionaryPolicy.NEVER
@@ -173,9 +168,8 @@ class ChunkedParquetWriter:
             store_schema=False,
             **rows,
         )
-        own = {"ARROW:schema": _encoded(columns)} if self._said.get("write_arrow_schema") else {}
-        # libcudf would have its own schema behind the given one, and readers take the first.
-        writer.add_key_value_metadata(own | self._said.get("key_value_metadata", {}))
+        own = {_SECOND.decode(): _encoded(columns)} if self._said.get("write_arrow_schema") else {}
+        writer.add_key_value_metadata(self._said.get("key_value_metadata", {}) | own)
         return writer
 
     def _row_groups(self, rows: int) -> Iterator[tuple[int, int]]:
@@ -240,7 +234,7 @@ def read_parquet(
     parquet_metadatas: None = None,
 ) -> TableWithMetadata:
     """The rows of the row groups, in the order of the files, under libcudf's types: without zones and precisions."""
-    ready(stream, mr, options=(options, ParquetReaderOptions))
+    ready(stream, mr, options=(options, ParquetReaderOptions), parquet_metadatas=(parquet_metadatas, type(None)))
     tables = []
     for i, path in enumerate(options._source._paths):
         with pq.ParquetFile(path) as file:
@@ -261,19 +255,23 @@ def column_of(array: pa.Array) -> Column:
     return made(DataType.from_arrow(plain.type), plain)
 
 
-class _Buffer:
+class _Out:
     """What Arrow's writer writes to: it passes on all but the first letters, which were written already."""
 
-    def __init__(self, writer: ChunkedParquetWriter) -> None:
-        self._writer = weakref.ref(writer)
+    def __init__(self, target: weakref.ref[SinkInfo]) -> None:
+        self._target = target
         self._size = 0
         self.closed = False
 
+    def send(self, data: bytes) -> None:
+        target = self._target()
+        if target is None:
+            raise AssertionError("the sink is gone: libcudf would write to memory that is not its own")
+        target._write(data)
+
     def write(self, data: Any) -> int:
-        data = bytes(data)
-        writer = self._writer()
-        assert writer is not None
-        writer._send(data[max(0, 4 - self._size) :])
+        data = bytes(data).replace(_SECOND, b"ARROW:schema")
+        self.send(data[max(0, 4 - self._size) :])
         self._size += len(data)
         return len(data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Sequence
@@ -41,10 +42,8 @@ class SinkInfo:
         if self._own:
             self._sink.write(data)
             return
-        try:
+        with contextlib.suppress(BaseException):  # Cython prints it and goes on
             self._sink.write(memoryview(data))
-        except BaseException:
-            pass
 
     def _close(self) -> None:
         if self._own:
