@@ -39,9 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     words.add_argument("--rows", type=_count, nargs="+", default=[4_000_000, 40_000_000, 400_000_000])
     words.add_argument("--rounds", type=_count, default=1)
-    words.add_argument(
-        "--sides", nargs="+", metavar="NAME", help="these; the first that computes is the reference"
-    )
+    words.add_argument("--sides", nargs="+", metavar="NAME", help="these; the first that computes is the reference")
     words.add_argument("--budget-seconds", type=float, default=math.inf, help="begin nothing that would take longer")
     words.add_argument("--compression", choices=("snappy", "zstd"), default="snappy", help="of the input")
     words.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
@@ -90,6 +88,7 @@ def nvml(present: bool) -> Iterator[Any]:
 def run(words: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Run what was asked for, and write it down as it comes."""
     budget = Budget(options.budget_seconds)
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     taking_part = chosen(words, options.sides)
     found = gpus()
     if not found and (needing := [side.name for side in taking_part if side.engine == "gpu"]):
@@ -105,9 +104,8 @@ def run(words: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         def result() -> Result:
             settings = {"budget_seconds": options.budget_seconds if math.isfinite(options.budget_seconds) else None}
             settings |= {"rounds": options.rounds, "compression": options.compression}
-            now = datetime.now(UTC).isoformat(timespec="seconds")
             cases = tuple(done[rows] for rows in sorted(done))
-            return Result(created_at=now, machine=machine, settings=settings, cases=cases)
+            return Result(created_at=began, machine=machine, settings=settings, cases=cases)
 
         def save(case: Case) -> None:
             done[case.rows] = case

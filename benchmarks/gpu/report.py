@@ -8,6 +8,7 @@ from typing import Final
 from benchmarks.gpu.model import FLOOR, Case, Result
 
 _NAME: Final = "gpu_ctr"
+_FLOOR_COLOUR: Final = "#b4502d"
 
 
 def write(folder: Path, result: Result) -> list[Path]:
@@ -118,8 +119,9 @@ def plot(paths: list[Path], cases: list[Case]) -> None:
                 axes.annotate(f"{rates[position]:.2f}", (rates[position], position), (6, 8), textcoords="offset points")
             if FLOOR in case.runs:
                 floor = case.summary(FLOOR).mrows_per_s
-                axes.axvline(floor, color="#b4502d", linestyle="--", linewidth=1, label=f"{FLOOR}: {floor:.2f}")
-                axes.legend(loc="lower right", frameon=False, fontsize="small")
+                axes.axvline(floor, color=_FLOOR_COLOUR, linestyle="--", linewidth=1)
+                words = f"dashed: {FLOOR}, {floor:.2f}"
+                axes.set_title(words, loc="right", fontsize="small", color=_FLOOR_COLOUR)
             axes.invert_yaxis()
             axes.margins(x=0.14)
             axes.set_title(f"{case.rows:,} rows", loc="left")
