@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -145,8 +145,7 @@ def _apply_part(
 
 def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: TaskEngine) -> pl.LazyFrame:
     """Add the shard of each row, and what the rows of a shard are ordered by."""
-    shards = pl.col(SPLIT).replace_strict(list(range(len(layout.shards))), layout.shards, return_dtype=pl.UInt64)
-    first = pl.col(SPLIT).replace_strict(list(range(len(layout.shards))), layout.firsts, return_dtype=pl.UInt64)
+    shards, first = _of_split(layout.shards), _of_split(layout.firsts)
     if work.pipeline.output.order == "shuffle":
         frame = engine.hash64(frame, ROW, pl.Int64(), ORDER, seed=work.pipeline.output.seed)
         share = pl.col(ORDER) // pl.lit(1 << 32, pl.UInt64) * shards // pl.lit(1 << 32, pl.UInt64)
@@ -158,6 +157,14 @@ def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: TaskEngine) 
                 own = pl.lit(pl.Series(bounds, dtype=pl.Int64)).search_sorted(pl.col(ROW), side="right")
                 share = pl.when(pl.col(SPLIT) == split).then(own.cast(pl.UInt64)).otherwise(share)
     return frame.with_columns((first + share).alias(PLACE))
+
+
+def _of_split(values: Sequence[int]) -> pl.Expr:
+    """The value of each row's split, null where it is in none."""
+    found = pl.lit(None, pl.UInt64)
+    for split, value in enumerate(values):
+        found = pl.when(pl.col(SPLIT) == split).then(pl.lit(value, pl.UInt64)).otherwise(found)
+    return found
 
 
 def _labels(rows: Held, target: str, engine: TaskEngine) -> pl.DataFrame:

@@ -97,7 +97,7 @@ class _Run:
         engine = EngineSpec(name=chosen.engine, strict=self.options.strict_gpu, pool=self.options.gpu.pool)
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
-        plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options, engine))
+        plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options, engine, cluster))
         with lock, told(lock):
             with open_executor(cluster, chosen.engine, self.options.gpu) as executor:
                 self._update(cluster=executor.address)

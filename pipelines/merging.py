@@ -28,7 +28,7 @@ def learn(task: Task) -> int:
     total: pl.DataFrame | None = None
     with task.named():
         for start in range(0, len(files), _MERGED_AT_ONCE):
-            tables = [pl.scan_ipc(file) for file in files[start : start + _MERGED_AT_ONCE]]
+            tables = [pl.read_ipc(file).lazy() for file in files[start : start + _MERGED_AT_ONCE]]
             if total is not None:
                 tables.insert(0, total.lazy())
             total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]

@@ -16,6 +16,7 @@ from headrace.catalog.commit import Published, publish
 from headrace.catalog.manifest import BaselineResult, FileRef, Manifest
 from headrace.catalog.store import dataset_folder, open_store
 from headrace.engines.budget import partition_bytes_for
+from headrace.engines.cluster import worker_count
 from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
@@ -34,7 +35,9 @@ from headrace.pipelines.work import Work, create_work
 from headrace.pipelines.write import Written
 
 
-def prepare(pipeline: Pipeline, options: RunOptions, engine: EngineSpec = CPU) -> tuple[Plan, WorkLock]:
+def prepare(
+    pipeline: Pipeline, options: RunOptions, engine: EngineSpec = CPU, cluster: str = "inline"
+) -> tuple[Plan, WorkLock]:
     """Check the pipeline against its sources, plan the run, and set up its work folder, locked for this process.
 
     Raises
@@ -44,7 +47,7 @@ def prepare(pipeline: Pipeline, options: RunOptions, engine: EngineSpec = CPU) -
     """
     tables = read_tables(pipeline)
     resolved = resolve(pipeline, tables)
-    size = options.partition_bytes or partition_bytes_for(engine.name, _device_memory(engine))
+    size = options.partition_bytes or partition_bytes_for(engine.name, _device_memory(engine, cluster))
     plan = make_plan(pipeline, resolved, locate(pipeline), size)
     key = content_key(
         engine.name,  # each keeps what it makes in the form that suits it
@@ -62,9 +65,12 @@ def prepare(pipeline: Pipeline, options: RunOptions, engine: EngineSpec = CPU) -
     return plan, lock
 
 
-def _device_memory(engine: EngineSpec) -> int | None:
-    """The memory of the smallest GPU here, None on the CPU or where the GPUs are elsewhere."""
-    return min((gpu.memory_bytes for gpu in gpus()), default=None) if engine.name == "gpu" else None
+def _device_memory(engine: EngineSpec, cluster: str) -> int | None:
+    """The memory of the smallest GPU of the run, None on the CPU or where the GPUs are elsewhere."""
+    if engine.name == "cpu" or cluster.startswith("tcp:"):
+        return None
+    count = 1 if cluster == "inline" else worker_count(cluster)
+    return min((gpu.memory_bytes for gpu in gpus()[:count]), default=None)
 
 
 def _digest(frame: pl.DataFrame) -> str:

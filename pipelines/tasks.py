@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.executor import Done, Executor
 from headrace.engines.open import CPU, EngineSpec
-from headrace.schemas.errors import GpuMemoryError
+from headrace.schemas.errors import GpuMemoryError, RunError
 
 MOST_PIECES: Final = 4
 _LOG = logging.getLogger("headrace")
@@ -69,8 +69,9 @@ def map_tasks(
 ) -> list[Result]:
     """Run a function on every task; results in their order.
 
-    A task whose device has no memory left gets fresh workers and is cut in half, twice at most; then it runs on the
-    CPU, which gives the same result. Tasks that had ended are not done again: they find what they left.
+    A task whose device has no memory left gets fresh workers and is cut in half, twice at most; then, or where workers
+    cannot be replaced, it runs on the CPU, which gives the same result. Tasks that had ended are not done again: they
+    find what they left.
 
     Raises
     ------
@@ -85,17 +86,27 @@ def map_tasks(
             places = [i for i, task in enumerate(wanted) if task.name == problem.where]
             if not places or wanted[places[0]].engine.name == "cpu":
                 raise
-            wanted[places[0]] = _smaller(wanted[places[0]], problem)
+            wanted[places[0]] = _smaller(wanted[places[0]], problem, fresh=_renewed(executor))
             done = None  # those that had ended would be counted twice
-            executor.renew()
 
 
-def _smaller(task: Given, problem: GpuMemoryError) -> Given:
-    if task.pieces < MOST_PIECES:
+def _renewed(executor: Executor) -> bool:
+    """Whether there are fresh workers now; those of a cluster that others run stay as they are."""
+    try:
+        executor.renew()
+    except RunError as problem:
+        _LOG.warning("%s", problem.message)
+        return False
+    return True
+
+
+def _smaller(task: Given, problem: GpuMemoryError, *, fresh: bool) -> Given:
+    if task.pieces < MOST_PIECES and fresh:
         _LOG.warning("%s: %s; it runs again in %d pieces", task.name, problem.message, 2 * task.pieces)
         return task.model_copy(update={"pieces": 2 * task.pieces})
     if task.engine.strict:
         raise problem
-    note = f"{task.name}: the device had no memory left for a quarter of its rows"
+    part = {1: "its rows", 2: "half of its rows"}.get(task.pieces, "a quarter of its rows")
+    note = f"{task.name}: the device had no memory left for {part}"
     _LOG.warning("%s; it runs on the CPU", note)
     return task.model_copy(update={"engine": CPU, "pieces": 1, "note": note})

@@ -22,6 +22,7 @@ from polars.io.plugins import register_io_source
 
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
+from headrace.schemas.errors import HeadraceError
 
 PASS_BYTES: Final = 8 << 30
 """Device memory that decoding a Parquet file may take beside its result: a column chunk can inflate a hundredfold."""
@@ -74,8 +75,14 @@ def evaluated(node: Any, frame: pl.LazyFrame) -> DeviceFrame:  # noqa: ARG001  f
 
 def run_on_host(frame: pl.LazyFrame) -> pl.DataFrame:
     """Run a query with Polars; the rows of its sources are copied from the device as it asks for them."""
+    failures.clear()
     with _on_device(False):
-        return frame.collect()
+        try:
+            return frame.collect()
+        except pl.exceptions.ComputeError:
+            if failures:  # Polars tells of an error in a source by its text alone
+                raise failures[0] from None
+            raise
 
 
 def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) -> pl.LazyFrame:
@@ -93,7 +100,11 @@ def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) ->
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch: int | None
     ) -> Iterator[Any]:
         wanted = schema.names() if with_columns is None else list(with_columns)
-        made = compute(wanted).select(wanted)
+        try:
+            made = compute(wanted).select(wanted)
+        except (HeadraceError, Untranslatable) as problem:
+            failures.append(problem)
+            raise
         if getattr(_place, "device", False):  # cudf-polars filters for itself
             yield packed(made)
             return
@@ -129,6 +140,9 @@ def unpacked(container: Any) -> DeviceFrame:
     schema = pl.Schema({column.name: column.dtype.polars_type for column in container.columns})
     return DeviceFrame(container.table, schema, container.stream)
 
+
+failures: list[Exception] = []
+"""What went wrong in the sources of the last query that Polars ran, the first of them the cause."""
 
 _place = threading.local()
 

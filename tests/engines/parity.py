@@ -19,7 +19,9 @@ def assert_same_dataset(one: tuple[Manifest, Path], other: tuple[Manifest, Path]
     assert list(second.splits) == list(first.splits)
     for name, split in first.splits.items():
         twin = second.splits[name]
-        assert [(f.path, f.rows, f.row_groups) for f in twin.files] == [(f.path, f.rows, f.row_groups) for f in split.files]
+        assert [(f.path, f.rows, f.row_groups) for f in twin.files] == [
+            (f.path, f.rows, f.row_groups) for f in split.files
+        ]
         for file in split.files:
             assert_same_rows(pl.read_parquet(first_folder / file.path), pl.read_parquet(second_folder / file.path))
 

@@ -68,7 +68,7 @@ def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def published(pipeline: Pipeline, catalog: Path, **options: Any) -> tuple[Manifest, Path]:
     """Run a pipeline. Returns the manifest of the version and the folder of its build."""
-    record = build(pipeline, RunOptions(catalog=str(catalog), engine="cpu", **options))
+    record = build(pipeline, RunOptions(catalog=str(catalog), **{"engine": "cpu", **options}))
     return open_dataset(catalog / pipeline.name, version=record.version).manifest, Path(record.path)
 
 

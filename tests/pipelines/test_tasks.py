@@ -10,7 +10,7 @@ from headrace.engines.executor import Done
 from headrace.engines.open import CPU, EngineSpec
 from headrace.pipelines.plan import Partition, Unit
 from headrace.pipelines.tasks import Task, map_tasks
-from headrace.schemas.errors import DataError, GpuMemoryError
+from headrace.schemas.errors import DataError, GpuMemoryError, RunError
 
 
 class Recording:
@@ -69,13 +69,21 @@ def test_it_is_cut_twice_at_most_and_then_runs_on_the_cpu_which_is_said(caplog: 
     ]
 
 
+def test_where_workers_cannot_be_replaced_it_runs_on_the_cpu_at_once() -> None:
+    class Theirs(Recording):
+        def renew(self) -> None:
+            raise RunError("its workers are not ours to end")
+
+    assert map_tasks(Theirs(), full_above(1, item=0), tasks(1, EngineSpec(name="gpu"))) == [(0, 1, "cpu")]
+
+
 def test_a_strict_engine_does_not_hand_it_to_the_cpu() -> None:
     with pytest.raises(GpuMemoryError, match=r"task 0\.0\.0: the device has no memory left"):
         map_tasks(Recording(), full_above(4, item=0), tasks(1, EngineSpec(name="gpu", strict=True)))
 
 
 def test_other_errors_are_not_tried_again() -> None:
-    def fails(task: Task) -> None:
+    def fails(_: Task) -> None:
         raise DataError("bad rows")
 
     executor = Recording()

@@ -6,12 +6,19 @@ from typing import Any
 
 import click
 
-from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
+from headrace.commands.options import (
+    catalog_option,
+    cluster_option,
+    gpu_option,
+    overrides,
+    pipeline_argument,
+    set_option,
+    strict_gpu_option,
+)
 from headrace.commands.orchestrator import choose_orchestrator
 from headrace.commands.terminal import common_options, json_option, terminal
 
 _engine = click.option("--engine", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
-_cluster = click.option("--cluster", default="inline", show_default=True, metavar="inline|local[:N]|tcp://HOST:PORT")
 
 
 @click.group()
@@ -24,20 +31,33 @@ def flows() -> None:
 @pipeline_argument
 @set_option
 @_engine
-@_cluster
+@cluster_option
+@strict_gpu_option
+@gpu_option
 @catalog_option
 @json_option
 @common_options
-def run(pipeline: str, settings: tuple[str, ...], engine: Any, cluster: str, catalog: str) -> None:
+def run(
+    pipeline: str,
+    settings: tuple[str, ...],
+    engine: Any,
+    cluster: str,
+    strict_gpu: bool,
+    gpu_settings: tuple[str, ...],
+    catalog: str,
+) -> None:
     """Run a pipeline as a flow, in this process; its stages show in Prefect."""
     from headrace.commands.run import finish, run_in_prefect
+    from headrace.engines.gpu.options import parse_gpu_options
+
+    gpu = parse_gpu_options(gpu_settings)
 
     screen = terminal()
     screen.note(f"stages run by Prefect ({choose_orchestrator('prefect').reason})")
 
     from headrace.pipelines.options import RunOptions
 
-    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
+    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster, strict_gpu=strict_gpu, gpu=gpu)
     finish(run_in_prefect(pipeline, overrides(settings), options), catalog, screen)
 
 
@@ -48,7 +68,9 @@ def run(pipeline: str, settings: tuple[str, ...], engine: Any, cluster: str, cat
 @click.option("--timezone", default="UTC", show_default=True, help="What the clock of --cron shows: an IANA name.")
 @click.option("--name", default="", help="The deployment's name. Default: the pipeline's.")
 @_engine
-@_cluster
+@cluster_option
+@strict_gpu_option
+@gpu_option
 @catalog_option
 @common_options
 def serve(
@@ -59,11 +81,15 @@ def serve(
     name: str,
     engine: Any,
     cluster: str,
+    strict_gpu: bool,
+    gpu_settings: tuple[str, ...],
     catalog: str,
 ) -> None:
     """Register a deployment and run what Prefect schedules for it, one run at a time, until stopped."""
+    from headrace.engines.gpu.options import parse_gpu_options
     from headrace.flows.schedule import make_schedule
 
+    gpu = parse_gpu_options(gpu_settings)
     set_fields = overrides(settings)
     make_schedule(cron, timezone=timezone)  # a mistake in it is said before any server is asked
     screen = terminal()
@@ -72,5 +98,5 @@ def serve(
     from headrace.flows.serve import serve_pipeline
     from headrace.pipelines.options import RunOptions
 
-    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster)
+    options = RunOptions(catalog=catalog, engine=engine, cluster=cluster, strict_gpu=strict_gpu, gpu=gpu)
     serve_pipeline(pipeline, options, overrides=set_fields, cron=cron, timezone=timezone, name=name)
