@@ -19,7 +19,6 @@ from headrace.engines.gpu.parquet import has_durations, table_metadata
 from headrace.engines.kernels.parquet import Layout
 from headrace.engines.kernels.pieces import (
     cpu_read,
-    cpu_read_rows,
     file_schema,
     footer,
     row_groups,
@@ -82,17 +81,12 @@ def gpu_read(paths: Sequence[Path], bucket: int) -> DeviceFrame:
 
 
 def gpu_write_rows(path: Path, rows: DeviceFrame) -> None:
-    """Write rows that are sorted by their number as one Parquet file, whose statistics `gpu_read_rows` goes by."""
+    """Write rows that are sorted by their number as one Parquet file, whose statistics `cpu_read_rows` goes by."""
     path = with_suffix(path, ".parquet")
     temporary = temporary_file(path)
     with temporary.open("wb") as out:
         write_parquet(out, rows, Layout(nullable=tuple(rows.schema)))
     os.replace(temporary, path)
-
-
-def gpu_read_rows(paths: Sequence[Path], row: str, first: int, last: int) -> pl.LazyFrame:
-    """The rows whose number is in [first, last): a plain query, which runs on the device."""
-    return cpu_read_rows(paths, row, first, last)
 
 
 def _sorted(rows: DeviceFrame, bucket: str, buckets: int) -> tuple[DeviceFrame, list[int]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,13 +14,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.imitation.fixture import imitation
 
 from headrace.engines.gpu import parquet, query
 from headrace.engines.kernels.parquet import Layout, cpu, stored_schema
 from headrace.schemas.errors import DataError, RunError
 
-pytest_plugins = ["tests.imitation.fixture"]
-pytestmark = pytest.mark.usefixtures("imitated")
+
+@pytest.fixture(autouse=True)
+def _imitated() -> Iterator[None]:
+    with imitation():
+        yield
+
 
 TIMES = [datetime(2013, 7, day, 1, 2, 3, 4000) for day in (1, 2, 3, 4)]
 ZONED = [time.replace(tzinfo=UTC) for time in TIMES]
@@ -110,7 +116,7 @@ def column(data: bytes, name: str) -> Any:
 
 
 def test_columns_are_encoded_as_the_layout_says() -> None:
-    frame = pl.concat([FRAME] * 50)
+    frame = pl.concat([FRAME] * 2_000)
     fast, cold = written(frame), written(frame, COLD)
     assert [n for n in FRAME.columns if column(fast, n).has_dictionary_page] == ["carrier", "tailnum"]
     split = [name for name in FRAME.columns if "BYTE_STREAM_SPLIT" in column(cold, name).encodings]
