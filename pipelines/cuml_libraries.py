@@ -48,7 +48,7 @@ def installed() -> Libraries:
     try:
         # cuML first: it makes CuPy allocate from the pool that cuDF's and its own buffers come from.
         cuml, cudf, cupy = (importlib.import_module(name) for name in ("cuml", "cudf", "cupy"))
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise CapabilityError(
             f"baselines on a GPU need cuML: {error}", hint="pip install 'headrace[cuda13]', or run with --engine cpu"
         ) from error
