@@ -103,13 +103,17 @@ def evaluated() -> Iterator[None]:
         ) from error
 
 
-def with_reasons(frame: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+def with_reasons(frame: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Add ``reasons``: List[String], the rules that each row fails, in the rules' order; on the CPU.
 
-    Cost: one pass, and then by the number of failures. (A list of as many texts as there are rules, most of them null
-    and dropped again, takes twenty times as long.)
+    Cost: by the number of failures. (A list of as many texts as there are rules, most of them null and dropped again,
+    takes twenty times as long.)
+
+    Parameters
+    ----------
+    verdicts
+        For each row what `Rule.expr` says, a column per rule.
     """
-    verdicts = frame.select(rule.expr for rule in rules)
     failures = [
         pl.DataFrame({"row": rows, REASONS: pl.repeat(verdict.name, rows.len(), dtype=pl.String, eager=True)})
         for verdict in verdicts

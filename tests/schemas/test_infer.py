@@ -12,7 +12,7 @@ from headrace.schemas.contract import Contract
 from headrace.schemas.errors import DataError
 from headrace.schemas.footers import find_files, read_footer
 from headrace.schemas.infer import infer_contract
-from headrace.schemas.rules import compile_rules, split
+from headrace.schemas.rules import OK, compile_rules, flag
 
 
 def kept_by(contract: Contract, folder: Path) -> bool:
@@ -20,8 +20,8 @@ def kept_by(contract: Contract, folder: Path) -> bool:
     for path in find_files(folder):
         casts = check_file(contract, read_footer(path))
         assert isinstance(casts, tuple), casts
-        _, bad = split(conform(pl.scan_parquet(path), contract, casts).collect(), compile_rules(contract))
-        if bad.height:
+        flagged = flag(conform(pl.scan_parquet(path), contract, casts), compile_rules(contract))
+        if not flagged.select(pl.col(OK).all()).collect().item():
             return False
     return True
 

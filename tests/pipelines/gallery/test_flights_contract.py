@@ -8,10 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from headrace.engines.cpu import CpuEngine
+from headrace.pipelines.checking import split
 from headrace.pipelines.gallery.flights import sample
 from headrace.schemas.contract import Contract
 from headrace.schemas.odcs import load_contract
-from headrace.schemas.rules import REASONS, compile_rules, split
+from headrace.schemas.rules import REASONS, compile_rules
 
 REASONS_OF = {
     "negative distance": ("distance:range",),
@@ -53,7 +55,7 @@ def test_every_kind_of_rule_is_used(contract: Contract) -> None:
 
 
 def test_real_rows_pass_and_damaged_rows_fail_for_the_reason_meant(contract: Contract, rows: pl.DataFrame) -> None:
-    good, bad = split(rows, compile_rules(contract))
+    good, bad = split(rows.lazy(), compile_rules(contract), CpuEngine())
     assert good.height == 336_776 + 4  # those delivered twice: no rule of a single row can see them
     assert bad["flight"].min() == 9001
     assert Counter(tuple(reasons) for reasons in bad[REASONS].to_list()) == dict.fromkeys(REASONS_OF.values(), 4)
@@ -61,8 +63,8 @@ def test_real_rows_pass_and_damaged_rows_fail_for_the_reason_meant(contract: Con
 
 
 def test_rows_delivered_twice_share_the_primary_key(contract: Contract, rows: pl.DataFrame) -> None:
-    good, _ = split(rows, compile_rules(contract))
-    assert good.height - good.n_unique(contract.primary_key) == 4
+    good, _ = split(rows.lazy(), compile_rules(contract), CpuEngine())
+    assert good.height - good.to_polars().n_unique(contract.primary_key) == 4
 
 
 @pytest.mark.parametrize(("month", "day", "good"), [(2, 28, 1), (2, 29, 0), (4, 30, 1), (4, 31, 0), (12, 31, 1)])
@@ -70,6 +72,6 @@ def test_days_that_do_not_exist_are_found(
     contract: Contract, rows: pl.DataFrame, month: int, day: int, good: int
 ) -> None:
     row = rows[:1].with_columns(month=pl.lit(month, pl.Int64), day=pl.lit(day, pl.Int64))
-    passed, bad = split(row, compile_rules(contract))
+    passed, bad = split(row.lazy(), compile_rules(contract), CpuEngine())
     assert passed.height == good
     assert bad[REASONS].to_list() == [["day_exists"]] * (1 - good)
