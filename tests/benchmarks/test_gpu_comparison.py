@@ -17,6 +17,7 @@ from benchmarks.gpu.comparison import Comparison, Place, exact, recorded_stages
 from benchmarks.gpu.model import Case, Run
 from benchmarks.gpu.sampling import Sampler
 from benchmarks.gpu.sides import GpuSide
+from benchmarks.measure import CommandTooSlow, Measurement, measure
 
 _FACTS = """
 import json, os
@@ -152,14 +153,22 @@ def test_what_does_not_fit_is_left_out_with_the_reason(place: Place, features: C
 
 
 def test_a_side_that_is_still_running_when_the_time_is_spent_is_stopped(
-    place: Place, features: Callable[..., Path]
+    place: Place, features: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = Place(place.work, "snappy", Budget(1.5), place.sampler, device=False, save=place.save)
-    sides = [_side("a", features("right")), _side("b", None, "import time; time.sleep(600)")]
-    case = Comparison(short, 3, sides, {}).run(1)
+    limits: list[float] = []
+
+    def too_slow(command: list[str], *, limit: float, **rest: Any) -> Measurement:
+        limits.append(limit)
+        if len(limits) > 1:
+            raise CommandTooSlow("stopped after 9 s")
+        return measure(command, limit=limit, **rest)
+
+    monkeypatch.setattr(comparison, "measure", too_slow)
+    case = Comparison(place, 3, [_side("a", features("right")), _side("b", None)], {}).run(1)
     assert case.left_out == {"b": "stopped: the time was spent"}
     assert list(case.runs) == ["a"]
     assert case.failed == {}
+    assert 900 < limits[1] < limits[0] < 1000
 
 
 def test_a_round_that_does_not_fit_leaves_the_rounds_before(place: Place, features: Callable[..., Path]) -> None:
