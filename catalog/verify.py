@@ -45,8 +45,9 @@ def verify(dataset: Dataset | str | Path, level: Level = "sha256") -> list[Damag
     ----------
     level
         ``size``: what is there and how large it is; no data are read. ``sha256``: and every byte. ``pages``: and that
-        every page of every shard decodes with a right checksum, with the rows, row groups, schema and REQUIRED columns
-        of the manifest.
+        every page of every shard decodes, with a right checksum if it has one, with the rows, row groups, schema and
+        REQUIRED columns of the manifest. Shards that the GPU engine wrote have no checksums of pages:
+        `headrace.catalog.checksums` says which these are.
 
     Returns
     -------

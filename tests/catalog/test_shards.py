@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.catalog.files import durable_file
-from headrace.catalog.shards import ROW_GROUP_ROWS, shard_path, write_table
+from headrace.catalog.manifest import arrow_fields
+from headrace.catalog.shards import ROW_GROUP_ROWS, shard_path, write_shard, write_table
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels.parquet import plain_table
 from headrace.schemas.errors import DataError, RunError
 
@@ -41,6 +43,50 @@ def test_a_shard_says_what_it_is(tmp_path: Path) -> None:
     assert (file.bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert [path.name for path in (tmp_path / "train").iterdir()] == ["part-00000.parquet"]
     assert (tmp_path / file.path).stat().st_mode & 0o222 == 0
+
+
+@pytest.mark.parametrize("profile", ["fast", "cold"])
+def test_what_an_engine_holds_is_written_as_its_table(tmp_path: Path, profile: Any, small_groups: int) -> None:
+    frame = pl.concat([FRAME] * 60)
+    how: dict[str, Any] = {"profile": profile, "dictionary": {"tailnum"}, "nullable": {"maybe"}}
+    engine = CpuEngine()
+    shard = write_shard(tmp_path, "a.parquet", engine.hold(frame.lazy()), engine, **how)
+    assert shard == write_table(tmp_path, "b.parquet", frame.to_arrow(), **how).model_copy(update={"path": "a.parquet"})
+    assert shard.row_groups == (small_groups, small_groups, 40)
+    with pytest.raises(DataError, match=r"c\.parquet: column 'maybe' is published as required"):
+        write_shard(tmp_path, "c.parquet", engine.hold(frame.lazy()), engine)
+    assert not (tmp_path / "c.parquet").exists()
+
+
+@pytest.mark.parametrize("profile", ["fast", "cold"])
+def test_both_engines_write_the_same_shard(tmp_path: Path, profile: Any, small_groups: int) -> None:
+    from tests.imitation.fixture import imitation
+
+    from headrace.engines.gpu.engine import GpuEngine
+
+    frame = pl.concat([FRAME] * 60).with_columns(
+        pl.col("tailnum").cast(pl.String), vector=pl.lit([1.0, 2.0], pl.List(pl.Float32))
+    )
+    how: dict[str, Any] = {"profile": profile, "dictionary": {"tailnum"}, "nullable": {"maybe"}}
+    files = {}
+    with imitation():
+        for engine in (CpuEngine(), GpuEngine()):
+            files[engine.name] = write_shard(
+                tmp_path, f"{engine.name}.parquet", engine.hold(frame.lazy()), engine, **how
+            )
+    cpu, gpu = (tmp_path / files[name].path for name in ("cpu", "gpu"))
+    assert (files["gpu"].bytes, files["gpu"].sha256) == (
+        gpu.stat().st_size,
+        hashlib.sha256(gpu.read_bytes()).hexdigest(),
+    )
+    assert files["gpu"].row_groups == files["cpu"].row_groups == (small_groups, small_groups, 40)
+    assert arrow_fields(pq.read_schema(gpu)) == arrow_fields(pq.read_schema(cpu))
+    assert pl.read_parquet(gpu).equals(pl.read_parquet(cpu))
+    for name in frame.columns:
+        assert column(gpu, name).compression == column(cpu, name).compression
+        assert column(gpu, name).has_dictionary_page == column(cpu, name).has_dictionary_page
+        split = "BYTE_STREAM_SPLIT"
+        assert (split in column(gpu, name).encodings) == (split in column(cpu, name).encodings)
 
 
 def test_columns_are_required_unless_named(tmp_path: Path) -> None:
