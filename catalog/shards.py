@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headrace.catalog.files import durable_file
 from headrace.catalog.manifest import File, relative_path
-from headrace.engines.engine import Engine, Held
+from headrace.engines.engine import Held, TaskEngine
 from headrace.engines.kernels import parquet
 from headrace.schemas.errors import DataError
 
@@ -24,7 +24,7 @@ def write_shard(
     root: Path,
     path: str,
     rows: Held,
-    engine: Engine,
+    engine: TaskEngine,
     *,
     profile: Profile = "fast",
     dictionary: Collection[str] = frozenset(),
