@@ -22,6 +22,7 @@ from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
 from headrace.pipelines.apply import ApplyRecord, apply
 from headrace.pipelines.fit import Fit
+from headrace.pipelines.gpu_refusals import refuse_for_gpu
 from headrace.pipelines.layout import lay_out
 from headrace.pipelines.locks import WorkLock, lock_work
 from headrace.pipelines.model import Pipeline
@@ -47,6 +48,8 @@ def prepare(
     """
     tables = read_tables(pipeline)
     resolved = resolve(pipeline, tables)
+    if engine.name == "gpu":
+        refuse_for_gpu(resolved, strict=engine.strict)
     size = options.partition_bytes or partition_bytes_for(engine.name, _device_memory(engine, cluster))
     plan = make_plan(pipeline, resolved, locate(pipeline), size)
     key = content_key(

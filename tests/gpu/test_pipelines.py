@@ -1,0 +1,52 @@
+"""Whole pipelines on the GPU beside the same on the CPU: ids, hashes, folds and splits to the bit, floats to one ulp."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.engines.parity import assert_same_dataset
+from tests.pipelines.conftest import published
+from tests.pipelines.families import every_family
+
+from headrace.pipelines.load import load_pipeline
+from headrace.pipelines.model import Pipeline
+
+CLUSTERS = ("inline", "cuda:1")
+
+
+def compare(pipeline: Pipeline, folder: Path, cluster: str, partition_bytes: int | None = None) -> None:
+    cpu = published(pipeline, folder / "cpu", cluster="inline")
+    gpu = published(
+        pipeline, folder / "gpu", engine="gpu", cluster=cluster, strict_gpu=True, partition_bytes=partition_bytes
+    )
+    assert_same_dataset(cpu, gpu)
+    assert gpu[0].producer.engine == "gpu"
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize("order", ["shuffle", "source"])
+def test_operators_of_every_family(tmp_path: Path, order: str, cluster: str) -> None:
+    compare(every_family(tmp_path / "source", output={"keep": ["id", "at"], "order": order}), tmp_path, cluster)
+
+
+def test_partitions_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.pipelines.plan.UNIT_ROWS", 16)
+    pipeline = every_family(tmp_path / "source")
+    whole = published(pipeline, tmp_path / "whole", engine="gpu", cluster="inline", partition_bytes=1 << 30)
+    cut = published(pipeline, tmp_path / "cut", engine="gpu", cluster="inline", partition_bytes=1)
+    assert_same_dataset(whole, cut)
+
+
+def test_flights(tmp_path: Path) -> None:
+    pipeline = load_pipeline("flights")
+    compare(pipeline.model_copy(update={"baselines": ()}), tmp_path, "inline")
+
+
+def test_ctr(tmp_path: Path) -> None:
+    from benchmarks.ctr import write_ctr
+    from benchmarks.ctr_pipeline import pipeline
+
+    write_ctr(tmp_path / "ctr", 300_000)
+    source = pipeline.source.model_copy(update={"root": str(tmp_path / "ctr")})
+    compare(pipeline.model_copy(update={"source": source}), tmp_path, "inline", partition_bytes=32 << 20)
