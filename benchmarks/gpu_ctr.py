@@ -61,7 +61,7 @@ def batch(xp: Any, first: int, rows: int, seed: int = 0) -> Mapping[str, Values]
         rank = zipf(uniform(xp, seed, stream, first, rows), cardinality)
         words = mix(rank + np.uint32((1 + 0x9E3779B9 * position) % 2**32))
         if position % 3 == 0:
-            score = score + 0.8 * (words / 2**32 - 0.5)
+            score = score + 0.8 * (words.astype(np.float64) / 2.0**32 - 0.5)
         columns[name] = Values(words, uniform(xp, seed, stream + 2, first, rows) < NULLS)
     label = uniform(xp, seed, 0, first, rows) < 1 / (1 + xp.exp(-score))
     return {LABEL: Values(label.astype(np.int64), None), **columns}
@@ -69,7 +69,7 @@ def batch(xp: Any, first: int, rows: int, seed: int = 0) -> Mapping[str, Values]
 
 def hex_digits(xp: Any, words: Any, null: Any) -> tuple[Any, Any]:
     """The strings' bytes one after the other, and int32 offsets; a null takes no bytes."""
-    shifts = xp.arange(28, -4, -4, dtype=np.uint32)
+    shifts = xp.asarray(np.array([28, 24, 20, 16, 12, 8, 4, 0], dtype=np.uint32))
     nibbles = (words[~null][:, None] >> shifts[None, :]) & np.uint32(15)
     digits = xp.asarray(np.frombuffer(b"0123456789abcdef", dtype=np.uint8))[nibbles.astype(np.int64)]
     offsets = xp.zeros(len(words) + 1, dtype=np.int32)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.gpu import facts
 from benchmarks.gpu.uniforms import GOLDEN, mix64
 
 BUCKETS: Final = 4096
@@ -153,7 +155,8 @@ def main(arguments: list[str] | None = None) -> None:
     paths = sorted(options.folder.rglob("*.parquet"))
     if not paths:
         parser.error(f"no Parquet file in {options.folder}")
-    found = folder_digest(paths, on_device if options.device else on_host, options.offset)
+    with facts.on_device() if options.device else nullcontext():
+        found = folder_digest(paths, on_device if options.device else on_host, options.offset)
     options.out.write_text(found.model_dump_json(), encoding="utf-8")
 
 

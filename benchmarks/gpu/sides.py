@@ -65,7 +65,7 @@ def sides() -> list[GpuSide]:
         GpuSide(
             "headrace run, GPU, one process",
             "gpu",
-            _run([sys.executable, "-m", "benchmarks.gpu_run"], "gpu", "--cluster", "inline"),
+            _run([sys.executable, "-m", "benchmarks.gpu_run"], "gpu", "--cluster", "inline", "--gpu", "pool=0.1"),
             Guess(60, 2e6, 250),
             _published,
             1,

@@ -33,7 +33,7 @@ HOST = {
     *("from_buffers", "from_arrays", "to_numpy"),
 }
 """Methods of Python's own objects, pathlib's, pydantic's and pyarrow's."""
-ELSEWHERE = {"np", "pa", "pl", "pq", "Path", "argparse", "json", "os", "time", "sys"}
+ELSEWHERE = {"np", "pa", "pl", "pq", "Path", "argparse", "facts", "json", "os", "time", "sys"}
 """Modules that are tried where their calls are run."""
 UNDOCUMENTED = {"plc.DataType"}
 """Compiled, without a signature; tried below."""
