@@ -10,8 +10,10 @@ import pytest
 from benchmarks import gpu_compare
 from benchmarks.gpu import report
 from benchmarks.gpu.model import FLOOR
-from benchmarks.gpu.sides import sides
+from benchmarks.gpu.sides import PIPELINE, sides
 from tests.benchmarks.gpu_result import made_up
+
+from headrace.commands.run import run as headrace_run
 
 _CPU = ["headrace operators, CPU", "headrace run, CPU"]
 
@@ -57,7 +59,10 @@ def test_every_side_is_started_with_its_folders() -> None:
         assert any("/in" in word for word in command), side.name
         assert ("/features" in command) is not side.computes, side.name
         if "run" in side.name:
-            assert ("--strict-gpu" in command) is (side.engine == "gpu")
+            words = command[command.index(PIPELINE) :]
+            with headrace_run.make_context("run", list(words)) as context:  # refuses what it does not know
+                assert context.params["engine"] == side.engine
+                assert context.params["strict_gpu"] is (side.engine == "gpu")
 
 
 @pytest.mark.slow

@@ -11,6 +11,9 @@ from benchmarks import gpu_core, gpu_ctr
 from benchmarks.crosscheck import compare
 from benchmarks.gpu import facts
 from benchmarks.peers import polars_script
+from tests.imitation.fixture import imitation
+
+from headrace.engines.gpu.engine import GpuEngine
 
 
 @pytest.mark.parametrize("files", [1, 4])
@@ -31,6 +34,18 @@ def test_features_are_those_of_the_script_with_ids_one_higher(
     told = facts.read(tmp_path / "facts.json")
     assert list(told.stages) == ["fit", "apply and write"]
     assert told.rmm_peak_bytes is None
+
+
+def test_the_gpu_engine_over_the_imitation_computes_the_same_without_the_cpu(tmp_path: Path) -> None:
+    gpu_ctr.write_ctr(tmp_path / "in", 3000, seed=3, host=True, file_rows=500)  # six files: two partitions
+    polars_script.main(str(tmp_path / "in"), str(tmp_path / "script"))
+    engine = GpuEngine(strict=True)
+    with imitation():
+        gpu_core.fit_apply_write(tmp_path / "in", tmp_path / "headrace", engine, facts.Stages())
+    outputs = sorted((tmp_path / "headrace").glob("*.parquet"))
+    assert len(outputs) == 2
+    assert compare(sorted((tmp_path / "script").glob("*.parquet")), outputs, offset=1).ok
+    assert engine.fallbacks == ()
 
 
 @pytest.mark.parametrize("words", [[], ["gpu", "in"], ["tpu", "in", "out"]])
