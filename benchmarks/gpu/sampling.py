@@ -25,7 +25,7 @@ class Peaks:
     gpu_device_mb
         Device memory in use beyond what was in use before the start, whoever uses it; None without a GPU.
     disk_mb
-        Room on the disk that was taken beyond what was taken before the start.
+        Room on the disk that was taken beyond what was taken before the start, whoever took it.
     """
 
     gpu_processes_mb: float | None

@@ -60,13 +60,13 @@ def sides() -> list[GpuSide]:
             Guess(40, 4e6, _FEATURES),
             id_offset=1,
         ),
-        GpuSide("headrace run, GPU", "gpu", _run(["headrace", "run"], "gpu"), Guess(60, 2e6, 250), _published, 1),
+        GpuSide("headrace run, GPU", "gpu", _run(["headrace", "run"], "gpu"), Guess(60, 2e6, 300), _published, 1),
         GpuSide("dask-cudf script", "gpu", _script("benchmarks.peers.dask_cudf_script"), Guess(60, 3e6, _FEATURES)),
         GpuSide(
             "headrace run, GPU, one process",
             "gpu",
             _run([sys.executable, "-m", "benchmarks.gpu_run"], "gpu", "--cluster", "inline", "--gpu", "pool=0.1"),
-            Guess(60, 2e6, 250),
+            Guess(60, 2e6, 300),
             _published,
             1,
         ),
@@ -77,7 +77,7 @@ def sides() -> list[GpuSide]:
             Guess(10, 2e5, _FEATURES),
             id_offset=1,
         ),
-        GpuSide("headrace run, CPU", "cpu", _run(["headrace", "run"], "cpu"), Guess(10, 1e5, 250), _published, 1),
+        GpuSide("headrace run, CPU", "cpu", _run(["headrace", "run"], "cpu"), Guess(10, 1e5, 300), _published, 1),
     ]
 
 
