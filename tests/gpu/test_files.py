@@ -15,6 +15,7 @@ PARQUET = (
     "test_both_bodies_give_the_same_levels_and_statistics",
     "test_columns_are_encoded_as_the_layout_says",
     "test_row_groups_have_the_rows_that_they_are_to_have",
+    "test_row_groups_may_be_smaller_than_libcudfs_fragments",
     "test_no_rows_are_a_file",
     "test_nulls_are_refused_as_on_the_cpu_and_nothing_is_written",
     "test_null_items_in_rows_of_others_do_not_matter",

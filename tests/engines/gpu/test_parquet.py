@@ -136,6 +136,13 @@ def test_row_groups_have_the_rows_that_they_are_to_have() -> None:
     assert pl.read_parquet(sink).equals(frame)
 
 
+def test_row_groups_may_be_smaller_than_libcudfs_fragments() -> None:
+    frame = pl.concat([FRAME] * 60)
+    sink = io.BytesIO()
+    assert parquet.gpu(sink, query.from_polars(frame), FAST._replace(row_group_rows=100)) == (100, 100, 40)
+    assert pl.read_parquet(sink).equals(frame)
+
+
 def test_no_rows_are_a_file() -> None:
     data = written(FRAME.clear())
     assert pq.read_metadata(io.BytesIO(data)).num_row_groups == 0
