@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from headrace.catalog.hashing import HASH_SPACE, mixed
+from headrace.catalog import by_column, stacked
+from headrace.catalog.hashing import HASH_SPACE
 from headrace.catalog.partials import HASHES, VALUES, ColumnPartial, smallest
-from headrace.catalog.scalars import finite
 from headrace.engines.engine import Engine, Held
 
 
@@ -29,24 +29,25 @@ def count_values(
 
     Notes
     -----
-    Cost: a grouping of each column that seems to have few values, one pass over all others together. At most
-    VALUES + 1 rows of a column leave the engine.
+    Cost: a grouping of each column that seems to have few values, one pass over the others. Of those only hashes leave
+    the engine, a few thousand of a column unless its few values in `probe` were a matter of chance.
     """
     schema = dict(rows.schema)
-    values = {c.name: _two_counts(c, schema[c.name]) for c in columns if _two(c)}
+    values = {c.name: _known(c, schema[c.name]) for c in columns if _two(c) or (c.family != "opaque" and not c.finite)}
     rest = [c.name for c in columns if c.family != "opaque" and c.name not in values]
+    special = {c.name for c in columns if c.finite < c.rows}
     seen = probe.select(pl.col(name).n_unique() for name in rest).row(0) if rest else ()
     distinct = dict(zip(rest, seen, strict=True))
     # Null, NaN and the infinities are counted here, so 4 more are allowed.
     few = [name for name, count in distinct.items() if count <= VALUES + 4 and name not in long]
-    values |= {name: counts for name, counts in _group(rows, few, engine).items() if counts.height <= VALUES}
+    values |= _group(rows, few, special, engine)
     # There are at least as many values as in the probe, so about 1.5 * HASHES hashes or more lie below the limit.
     limits = {
         name: min(HASH_SPACE - 1, int(HASH_SPACE * 1.5 * HASHES / max(count, 1)))
         for name, count in distinct.items()
         if name not in values
     }
-    hashes = _smallest_hashes(rows, limits, {c.name for c in columns if c.finite < c.rows}, engine)
+    hashes = _smallest_hashes(rows, limits, special, engine)
     return [replace(c, values=values.get(c.name), hashes=hashes.get(c.name)) for c in columns]
 
 
@@ -56,61 +57,30 @@ def _two(column: ColumnPartial) -> bool:
     return isinstance(low, int) and column.rows < 2**52 and (low == high or (low, high) == (0, 1))
 
 
-def _two_counts(column: ColumnPartial, dtype: pl.DataType) -> pl.DataFrame:
+def _known(column: ColumnPartial, dtype: pl.DataType) -> pl.DataFrame:
+    """Counts of a column of two values, or of one, or none."""
     high = round(column.mean * column.finite) if column.min != column.max else column.finite
-    counts = {column.min: column.finite - high, column.max: high}
+    counts = {column.min: column.finite - high, column.max: high} if column.finite else {}
     return pl.DataFrame(
         {"value": list(counts), "count": list(counts.values())}, schema={"value": dtype, "count": pl.UInt64}
     )
 
 
-def _group(rows: Held, names: Collection[str], engine: Engine) -> dict[str, pl.DataFrame]:
-    """value, count of each column, by value; finite values only, and of more than VALUES no more than one too many."""
-    schema = dict(rows.schema)
-    value = pl.col("value")
-    queries = [
-        rows.lazy()
-        .select(pl.col(name).alias("value"))
-        .group_by("value")
-        .agg(pl.len().cast(pl.UInt64).alias("count"))
-        .filter(finite(value, schema[name]))
-        .with_columns(value + 0.0 if schema[name].is_float() else value)  # one zero
-        .sort("value")
-        .head(VALUES + 1)
-        for name in names
-    ]
-    return dict(zip(names, engine.collect(queries, any_order=True), strict=True)) if queries else {}
+def _group(rows: Held, names: Collection[str], special: Collection[str], engine: Engine) -> dict[str, pl.DataFrame]:
+    if engine.name == "cpu":
+        return by_column.group(rows, names, engine)
+    return stacked.group(rows, names, special, engine)
 
 
 def _smallest_hashes(
     rows: Held, limits: Mapping[str, int], special: Collection[str], engine: Engine
 ) -> dict[str, pl.Series]:
-    """The HASHES smallest hashes of each column, looked for below its limit first.
-
-    `special` are the columns where not every value counts.
-    """
+    """The HASHES smallest hashes of each column, looked for below its limit first."""
     if not limits:
         return {}
-    schema = dict(rows.schema)
-    frame = rows.lazy()
-    wanted = []
-    for number, (name, limit) in enumerate(limits.items()):
-        dtype = schema[name]
-        if dtype == pl.String:
-            frame = engine.hash64(frame, name, dtype, hashed := f"{_HASHED}{number}")
-            hashes = pl.col(hashed)
-        else:
-            hashes = mixed(pl.col(name), dtype, engine.name)
-        keep = hashes < pl.lit(limit, dtype=pl.UInt64)
-        if name in special:
-            keep = keep & finite(pl.col(name), dtype)
-        wanted.append(hashes.filter(keep).unique().sort().head(HASHES).implode().alias(name))
-    [found] = engine.collect([frame.select(wanted)])
-    taken = {name: smallest(found[name].explode(empty_as_null=False)) for name in limits}
+    way = by_column if engine.name == "cpu" else stacked
+    found = {name: smallest(hashes) for name, hashes in way.smallest_hashes(rows, limits, special, engine).items()}
     # An unlucky limit: too few hashes lie below it for them to be the smallest of all.
     whole = HASH_SPACE - 1
-    again = {name: whole for name, hashed in taken.items() if len(hashed) < HASHES and limits[name] < whole}
-    return taken | _smallest_hashes(rows, again, special, engine)
-
-
-_HASHED = "__hash:"
+    again = {name: whole for name, hashes in found.items() if len(hashes) < HASHES and limits[name] < whole}
+    return found | _smallest_hashes(rows, again, special, engine)

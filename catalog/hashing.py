@@ -13,32 +13,34 @@ HASH_SPACE: Final = 2**64
 
 
 def hash_values(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Hashes on the CPU: XXH64 of text, `mixed` bits of numbers."""
-    return xxhash64.text(values) if dtype == pl.String else mixed(values, dtype)
+    """Hashes on the CPU: XXH64 of text, `mixed` bits of numbers.
+
+    Hashes of null, NaN and infinities mean nothing, and may be null: leave them out.
+    """
+    return xxhash64.text(values) if dtype == pl.String else mixed(bits(values, dtype))
 
 
-def mixed(values: pl.Expr, dtype: pl.DataType, engine: EngineName = "cpu") -> pl.Expr:
-    """Hashes of numbers and of the integers of times: their bits, multiplied, folded and multiplied.
+def mixed(words: pl.Expr) -> pl.Expr:
+    """Words of 64 bits multiplied, folded and multiplied.
 
     Two odd multiplications with the upper half folded down between them give what a count of distinct values needs:
     all bits of the input reach the high bits, at a quarter of the cost of XXH64.
-
-    Parameters
-    ----------
-    values
-        Of a numeric dtype. Hashes of null, NaN and infinities mean nothing, and may be null: leave them out.
-    engine
-        The engine that is to run the expression. It decides how the bits of floats are got at, not what they are.
     """
-    if dtype.is_float():
-        bits = reinterpreted(values) if engine == "cpu" else computed(values)
-    elif dtype.is_unsigned_integer():
-        bits = values.cast(pl.UInt64)
-    else:
-        bits = values.cast(pl.Int64).reinterpret(dtype=pl.UInt64)
-    product = bits * pl.lit(0x9E3779B185EBCA87, pl.UInt64)
+    product = words * pl.lit(0x9E3779B185EBCA87, pl.UInt64)
     folded = product ^ (product // pl.lit(1 << 32, pl.UInt64))
     return folded * pl.lit(0xC2B2AE3D27D4EB4F, pl.UInt64)
+
+
+def bits(values: pl.Expr, dtype: pl.DataType, engine: EngineName = "cpu") -> pl.Expr:
+    """The bits of numbers: of integers in two's complement, of floats as Float64.
+
+    `engine`, which is to run the expression, decides how the bits of floats are got at, not what they are.
+    """
+    if dtype.is_float():
+        return reinterpreted(values) if engine == "cpu" else computed(values)
+    if dtype.is_unsigned_integer():
+        return values.cast(pl.UInt64)
+    return values.cast(pl.Int64).reinterpret(dtype=pl.UInt64)
 
 
 def reinterpreted(values: pl.Expr) -> pl.Expr:

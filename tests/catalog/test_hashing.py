@@ -10,7 +10,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.catalog.hashing import computed, hash_values, mixed, reinterpreted
+from headrace.catalog.hashing import bits, computed, hash_values, mixed, reinterpreted
 from headrace.engines.engine import EngineName
 
 EDGES = [
@@ -19,7 +19,7 @@ EDGES = [
 ]  # fmt: skip
 
 
-def bits(value: float) -> int:
+def word(value: float) -> int:
     found: int = struct.unpack("<Q", struct.pack("<d", value or 0.0))[0]
     return found
 
@@ -28,19 +28,19 @@ def bits(value: float) -> int:
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=50))
 def test_the_bits_of_finite_floats(way: Any, values: list[float]) -> None:
     values = [*EDGES, *values]
-    assert pl.DataFrame({"x": values}).select(way(pl.col("x"))).to_series().to_list() == [bits(v) for v in values]
+    assert pl.DataFrame({"x": values}).select(way(pl.col("x"))).to_series().to_list() == [word(v) for v in values]
 
 
 @pytest.mark.parametrize("way", [reinterpreted, computed])
 @given(values=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=50))
 def test_a_float32_has_the_bits_of_its_float64(way: Any, values: list[float]) -> None:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.Float32)})
-    assert frame.select(way(pl.col("x"))).to_series().to_list() == [bits(v) for v in values]
+    assert frame.select(way(pl.col("x"))).to_series().to_list() == [word(v) for v in values]
 
 
 def test_what_is_not_finite_raises_nothing() -> None:
     frame = pl.DataFrame({"x": [None, math.nan, math.inf, -math.inf, 1.0]})
-    assert frame.select(computed(pl.col("x"))).item(4, 0) == bits(1.0)
+    assert frame.select(computed(pl.col("x"))).item(4, 0) == word(1.0)
 
 
 def multiply_shift(word: int) -> int:
@@ -55,15 +55,15 @@ def multiply_shift(word: int) -> int:
         ([0, 1, -1, 127], pl.Int8, [0, 1, 2**64 - 1, 127]),
         ([-(2**63), 2**63 - 1], pl.Int64, [2**63, 2**63 - 1]),
         ([2**64 - 1, 2**32], pl.UInt64, [2**64 - 1, 2**32]),
-        ([0.1, -0.0, 2.5], pl.Float64, [bits(0.1), 0, bits(2.5)]),
-        ([0.5], pl.Float32, [bits(0.5)]),
+        ([0.1, -0.0, 2.5], pl.Float64, [word(0.1), 0, word(2.5)]),
+        ([0.5], pl.Float32, [word(0.5)]),
     ],
 )
 def test_numbers_are_mixed_alike_on_every_engine(
     engine: EngineName, values: list[Any], dtype: Any, words: list[int]
 ) -> None:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=dtype)})
-    found = frame.select(mixed(pl.col("x"), frame.schema["x"], engine)).to_series()
+    found = frame.select(mixed(bits(pl.col("x"), frame.schema["x"], engine))).to_series()
     assert found.to_list() == [multiply_shift(word) for word in words]
     assert found.dtype == pl.UInt64
 
