@@ -198,7 +198,8 @@ class Comparison:
     def _measured(self, command: Sequence[str]) -> tuple[Measurement, Sampler]:
         told = self._place.work / "facts.json"
         told.unlink(missing_ok=True)
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", facts.VARIABLE: str(told)}
+        packages = [str(ROOT), str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(packages), "NO_COLOR": "1", facts.VARIABLE: str(told)}
         sampler = self._place.sampler()
         left = self._place.budget.left
         log = self._place.work / "log"

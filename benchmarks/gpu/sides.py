@@ -91,7 +91,9 @@ def _floor(source: Path, features: Path, target: Path) -> list[str]:
 
 def _run(program: Sequence[str], engine: str, *words: str) -> Callable[[Path, Path, Path], list[str]]:
     if program[0] == "headrace":
-        program = [str(Path(sys.executable).with_name("headrace")), *program[1:]]
+        installed = Path(sys.executable).with_name("headrace")
+        run = [str(installed)] if installed.exists() else [sys.executable, "-m", "headrace.cli"]
+        program = [*run, *program[1:]]
     strict = ["--strict-gpu"] if engine == "gpu" else []
     return lambda source, _, target: [
         *(*program, PIPELINE, "--set", f"source={source}", "--catalog", str(target)),

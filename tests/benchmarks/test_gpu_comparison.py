@@ -199,6 +199,15 @@ def test_an_input_is_kept_where_that_is_asked_for(place: Place, features: Callab
     assert (place.work / "gpu-ctr-3-snappy").exists()
 
 
+def test_the_callers_own_packages_are_found_by_what_it_starts(
+    place: Place, features: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    program = "import os\nassert os.environ['PYTHONPATH'].split(':')[2] == '/elsewhere'\n" + _COPY
+    case = Comparison(place, 3, [_side("a", features("right"), program)], {}).run(1)
+    assert list(case.runs) == ["a"]
+
+
 def test_seconds_of_a_run_are_those_of_its_record(tmp_path: Path) -> None:
     assert recorded_stages(tmp_path) == {}
     folder = tmp_path / ".headrace" / "runs"
