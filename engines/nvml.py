@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 
@@ -226,7 +227,7 @@ def _instances(nvml: Any, handle: Any) -> Iterator[Any]:
 def _processes(nvml: Any, handle: Any) -> Iterator[Process]:
     for process in _unless(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle), []):
         pid = int(process.pid)
-        name = _text(_unless(nvml, lambda pid=pid: nvml.nvmlSystemGetProcessName(pid), ""))
+        name = _text(_unless(nvml, partial(nvml.nvmlSystemGetProcessName, pid), ""))
         used = process.usedGpuMemory
         yield Process(pid, name.rpartition("/")[2].partition(" ")[0], None if used is None else int(used))
 

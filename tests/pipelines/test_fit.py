@@ -10,6 +10,7 @@ import pytest
 from tests.pipelines.conftest import Make, contract_of, small
 
 from headrace.engines.executor import InlineExecutor
+from headrace.engines.open import CPU
 from headrace.pipelines import merging
 from headrace.pipelines.fit import Fit, fit
 from headrace.pipelines.model import Pipeline
@@ -26,7 +27,7 @@ def fitted(pipeline: Pipeline, catalog: Path, partition_bytes: int = 1 << 30) ->
     _, lock = prepare(pipeline, RunOptions(catalog=str(catalog), engine="cpu", partition_bytes=partition_bytes))
     with lock:
         work = open_work(str(lock.path))
-        yield work, fit(work, InlineExecutor(1), "cpu")
+        yield work, fit(work, InlineExecutor(1), CPU)
 
 
 def test_only_training_rows_are_learned_from(make: Make, tmp_path: Path) -> None:
