@@ -90,7 +90,7 @@ class GpuEngine:
         self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
     ) -> pl.LazyFrame:
         schema = frame.collect_schema()
-        lacking = self._lacks(label, schema, apply)
+        lacking = self._lacks(schema, apply)
         if not lacking:
             return apply(frame, self)
         self._falls_back(label, lacking)
@@ -101,12 +101,10 @@ class GpuEngine:
             after.collect_schema(), lambda wanted: query.from_polars(query.run_on_host(after.select(wanted)))
         )
 
-    def _lacks(
-        self, label: str, schema: pl.Schema, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
-    ) -> tuple[str, ...]:
-        key = label, tuple(schema.items())
+    def _lacks(self, schema: pl.Schema, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]) -> tuple[str, ...]:
+        probe = apply(pl.LazyFrame(schema=schema), TranslationEngine())
+        key = probe.explain(optimized=False), tuple(schema.items())
         if key not in self._lacking:
-            probe = apply(pl.LazyFrame(schema=schema), TranslationEngine())
             self._lacking[key] = tuple(untranslatable(probe))
         return self._lacking[key]
 
