@@ -22,7 +22,6 @@ from polars.io.plugins import register_io_source
 
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
-from headrace.schemas.errors import HeadraceError
 
 PASS_BYTES: Final = 8 << 30
 """Device memory that decoding a Parquet file may take beside its result: a column chunk can inflate a hundredfold."""
@@ -48,9 +47,24 @@ def run(frame: pl.LazyFrame) -> DeviceFrame:
     RunError
         The device failed otherwise.
     """
+    return prepared(frame)()
+
+
+def prepared(frame: pl.LazyFrame) -> Callable[[], DeviceFrame]:
+    """What runs a query, as often as it is called: its sources are asked anew each time.
+
+    Raises
+    ------
+    Untranslatable
+        Before anything runs.
+    """
     node = translated(frame)
-    with device_errors(), _on_device(True):
-        return evaluated(node, frame)
+
+    def evaluate() -> DeviceFrame:
+        with device_errors(), _on_device(True):
+            return evaluated(node, frame)
+
+    return evaluate
 
 
 def translated(frame: pl.LazyFrame) -> Any:
@@ -74,15 +88,25 @@ def evaluated(node: Any, frame: pl.LazyFrame) -> DeviceFrame:  # noqa: ARG001  f
 
 
 def run_on_host(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Run a query with Polars; the rows of its sources are copied from the device as it asks for them."""
-    failures.clear()
-    with _on_device(False):
-        try:
+    """Run a query with Polars; the rows of its sources are copied from the device as it asks for them.
+
+    Raises
+    ------
+    BaseException
+        What a source raised, as it was: Polars tells of it by its text alone, also of a Ctrl-C.
+    """
+    mine: list[BaseException] = []
+    _failures[id(mine)] = mine
+    try:
+        with _on_device(False):
             return frame.collect()
-        except pl.exceptions.ComputeError:
-            if failures:  # Polars tells of an error in a source by its text alone
-                raise failures[0] from None
-            raise
+    except pl.exceptions.ComputeError:
+        if mine:
+            raise mine[0] from None
+        raise
+    finally:
+        del _failures[id(mine)]
+        mine.clear()  # their tracebacks hold rows
 
 
 def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) -> pl.LazyFrame:
@@ -100,15 +124,15 @@ def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) ->
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch: int | None
     ) -> Iterator[Any]:
         wanted = schema.names() if with_columns is None else list(with_columns)
-        try:
-            made = compute(wanted).select(wanted)
-        except (HeadraceError, Untranslatable) as problem:
-            failures.append(problem)
-            raise
-        if getattr(_place, "device", False):  # cudf-polars filters for itself
-            yield packed(made)
+        if getattr(_place, "device", False):  # cudf-polars filters for itself, and hands errors on
+            yield packed(compute(wanted).select(wanted))
             return
-        host = to_polars(made)
+        try:
+            host = to_polars(compute(wanted).select(wanted))
+        except BaseException as problem:
+            for failures in list(_failures.values()):
+                failures.append(problem)
+            raise
         if predicate is not None:
             host = host.filter(predicate)
         yield host if n_rows is None else host.head(n_rows)
@@ -141,8 +165,8 @@ def unpacked(container: Any) -> DeviceFrame:
     return DeviceFrame(container.table, schema, container.stream)
 
 
-failures: list[Exception] = []
-"""What went wrong in the sources of the last query that Polars ran, the first of them the cause."""
+_failures: dict[int, list[BaseException]] = {}
+"""What goes wrong in sources while Polars runs a query, by query; Polars calls them on threads of its own."""
 
 _place = threading.local()
 
