@@ -40,7 +40,7 @@ class Vocabulary:
 class Vocabularies:
     """The vocabularies that this process has on its device: each is copied there and sorted once, for all partitions.
 
-    A vocabulary leaves the device with the frame it was made of, or with `clear`.
+    A vocabulary leaves the device with the frame it was made of, or with this, or with `clear`.
     """
 
     def __init__(self) -> None:
@@ -51,12 +51,19 @@ class Vocabularies:
         key = id(frame)
         if key not in self._held:
             self._held[key] = in_order(query.from_polars(frame.select("value")))
-            weakref.finalize(frame, self._held.pop, key, None)
+            # By a weak reference: steps that stay loaded hold their frames for longer than an engine is open.
+            weakref.finalize(frame, _forget, weakref.ref(self), key)
         return self._held[key]
 
     def clear(self) -> None:
         """Let go of all of them, so that their memory is free."""
         self._held.clear()
+
+
+def _forget(vocabularies: weakref.ref[Vocabularies], key: int) -> None:
+    there = vocabularies()
+    if there is not None:
+        there._held.pop(key, None)
 
 
 def in_order(vocabulary: DeviceFrame) -> Vocabulary:

@@ -51,3 +51,15 @@ def test_a_vocabulary_leaves_the_device_with_its_frame_or_when_told() -> None:
     del frame
     gc.collect()
     assert again() is None
+
+
+def test_vocabularies_leave_the_device_with_the_engine_though_their_frames_stay() -> None:
+    held = Vocabularies()
+    frame = pl.DataFrame({"value": ["b", "a"]})
+    there = weakref.ref(held.of(frame))
+    del held
+    gc.collect()
+    assert there() is None
+    other = Vocabularies()
+    assert other.of(frame) is other.of(frame)
+    del frame
