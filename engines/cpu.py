@@ -51,6 +51,11 @@ class CpuEngine:
     def hold(self, frame: pl.LazyFrame) -> InMemory:
         return InMemory(frame.collect())
 
+    def collect_parts(
+        self, parts: Sequence[Held], queries: Callable[[pl.LazyFrame], Sequence[pl.LazyFrame]]
+    ) -> list[list[pl.DataFrame]]:
+        return [self.collect(list(queries(part.lazy()))) for part in parts]
+
     def step(
         self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
     ) -> pl.LazyFrame:

@@ -108,6 +108,15 @@ class TaskEngine(Engine, Protocol):
         """Run a query and keep its rows where the engine computes."""
         ...
 
+    def collect_parts(
+        self, parts: Sequence[Held], queries: Callable[[pl.LazyFrame], Sequence[pl.LazyFrame]]
+    ) -> list[list[pl.DataFrame]]:
+        """Run the same queries over each of several parts, which have one schema: results by part, then by query.
+
+        `queries` is called with a frame of a part's columns, once or for each part.
+        """
+        ...
+
     def step(
         self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
     ) -> pl.LazyFrame:

@@ -121,16 +121,21 @@ class _Pass:
         engine = self._engine
         whole = [s for s in learners if not s.learner.by_unit]
         by_unit = [s for s in learners if s.learner.by_unit]
-        counted = engine.collect([_measured(s, train, engine) for s in whole], any_order=True)
+        counted = engine.collect([_measured(s, train.lazy(), engine) for s in whole], any_order=True)
         for placed, table in zip(whole, counted, strict=True):
             table.write_ipc(partial_file(self._made, placed.index, self._place))
-        parts: dict[int, list[pl.DataFrame]] = {s.index: [] for s in by_unit}
-        for number, unit in self._units(train) if by_unit else ():
-            tables = engine.collect([_measured(s, unit, engine) for s in by_unit])
-            for placed, table in zip(by_unit, tables, strict=True):
-                parts[placed.index].append(table.with_columns(pl.lit(number, pl.Int64).alias(UNIT)))
-        for index, tables in parts.items():
-            pl.concat(tables).write_ipc(partial_file(self._made, index, self._place))
+        if not by_unit:
+            return
+        units = list(self._units(train))
+        summed = engine.collect_parts(
+            [rows for _, rows in units], lambda rows: [_measured(s, rows, engine) for s in by_unit]
+        )
+        for which, placed in enumerate(by_unit):
+            numbered = [
+                tables[which].with_columns(pl.lit(number, pl.Int64).alias(UNIT))
+                for (number, _), tables in zip(units, summed, strict=True)
+            ]
+            pl.concat(numbered).write_ipc(partial_file(self._made, placed.index, self._place))
 
     def _units(self, rows: Held) -> Iterator[tuple[int, Held]]:
         """The rows of each unit: a float sum must not depend on what else was read with it."""
@@ -198,8 +203,8 @@ def pieces_file(folder: Path, name: str, place: int = 0) -> Path:
     return folder / f"{name}-{place}"
 
 
-def _measured(placed: Placed, rows: Held, engine: TaskEngine) -> pl.LazyFrame:
-    own = rows.lazy().select(ROW, SPLIT, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
+def _measured(placed: Placed, rows: pl.LazyFrame, engine: TaskEngine) -> pl.LazyFrame:
+    own = rows.select(ROW, SPLIT, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
     return engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
 
 

@@ -80,11 +80,31 @@ class GpuEngine:
         return [self.hold(frame).to_polars() for frame in frames]
 
     def hold(self, frame: pl.LazyFrame) -> OnDevice:
+        return OnDevice(self._prepared(frame)())
+
+    def _prepared(self, frame: pl.LazyFrame) -> Callable[[], DeviceFrame]:
+        """What runs a query, on the CPU if it does not translate."""
         try:
-            return OnDevice(query.run(frame))
+            return query.prepared(frame)
         except query.Untranslatable as problem:
             self._falls_back(f"a query for {', '.join(frame.collect_schema().names()[:3])}", problem.reasons)
-            return OnDevice(query.from_polars(query.run_on_host(frame)))
+            return lambda: query.from_polars(query.run_on_host(frame))
+
+    def collect_parts(
+        self, parts: Sequence[Held], queries: Callable[[pl.LazyFrame], Sequence[pl.LazyFrame]]
+    ) -> list[list[pl.DataFrame]]:
+        # Translated once: that takes longer than running a query over the rows of a unit.
+        if not parts:
+            return []
+        part = [_held(parts[0])]
+        source = query.as_source(part[0].schema, lambda wanted: part[0].select(wanted))
+        runs = [self._prepared(frame) for frame in queries(source)]
+
+        def over(rows: Held) -> list[pl.DataFrame]:
+            part[0] = _held(rows)
+            return [query.to_polars(run()) for run in runs]
+
+        return [over(rows) for rows in parts]
 
     def step(
         self, label: str, frame: pl.LazyFrame, apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]

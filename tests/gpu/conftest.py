@@ -10,7 +10,6 @@ import pytest
 
 from headrace.engines.detect import choose
 
-
 HERE: Final = Path(__file__).parent
 
 

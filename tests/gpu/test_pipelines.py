@@ -1,4 +1,4 @@
-"""Whole pipelines on the GPU beside the same on the CPU: ids, hashes, folds and splits to the bit, floats to one ulp."""
+"""Whole pipelines on the GPU beside the same on the CPU: ids, hashes and splits to the bit, floats to one ulp."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from headrace.engines import gpu
 from headrace.engines.gpu import query
 from headrace.engines.gpu.frame import DeviceFrame
 
-REAL: Final = {"run": query.run, "from_polars": query.from_polars, "to_polars": query.to_polars}
+REAL: Final = {"evaluated": query.evaluated, "from_polars": query.from_polars, "to_polars": query.to_polars}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def imitated() -> Iterator[None]:
 @contextmanager
 def imitation() -> Iterator[None]:
     """The same for a block, in all modules of `headrace.engines.gpu`, also for names they imported from `query`."""
-    stand_ins = {"run": run, "from_polars": from_polars, "to_polars": to_polars}
+    stand_ins = {"evaluated": evaluated, "from_polars": from_polars, "to_polars": to_polars}
     with pytest.MonkeyPatch.context() as patch:
         for module in modules():
             if hasattr(module, "plc"):
@@ -50,9 +50,8 @@ def modules() -> list[ModuleType]:
     return [importlib.import_module(f"{gpu.__name__}.{module.name}") for module in found]
 
 
-def run(frame: pl.LazyFrame) -> DeviceFrame:
-    """Run a query with Polars, if cudf-polars could run it: else `Untranslatable`, as on a device."""
-    query.translated(frame)
+def evaluated(_: Any, frame: pl.LazyFrame) -> DeviceFrame:
+    """What a query gives that cudf-polars has translated, by Polars."""
     return from_polars(query.run_on_host(frame))
 
 

@@ -18,7 +18,7 @@ from tests.pipelines.families import every_family
 
 from headrace.catalog.manifest import Manifest
 from headrace.engines.detect import Chosen
-from headrace.engines.gpu import query, source
+from headrace.engines.gpu import query
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.open import close_engines
 from headrace.pipelines.gallery.flights.sample import write_sample
@@ -83,16 +83,15 @@ def test_partitions_that_the_device_is_too_small_for_are_cut_and_the_dataset_is_
 ) -> None:
     pipeline = every_family(tmp_path / "source", 1200, files=2)
     monkeypatch.setattr("headrace.pipelines.plan.BUCKET_ROWS", 100)  # of an exchange: they are not cut
-    run, rows_that_fit = query.run, 400
+    evaluated, rows_that_fit = query.evaluated, 400
 
-    def too_small(frame: pl.LazyFrame) -> DeviceFrame:
-        held = run(frame)
+    def too_small(node: Any, frame: pl.LazyFrame) -> DeviceFrame:
+        held = evaluated(node, frame)
         if ROW in held.schema and held.height > rows_that_fit:
             raise GpuMemoryError("the device has no memory left")
         return held
 
-    monkeypatch.setattr(query, "run", too_small)
-    monkeypatch.setattr(source, "run", too_small)
+    monkeypatch.setattr(query, "evaluated", too_small)
     cpu, gpu = both(pipeline, tmp_path)
     assert_same_dataset(cpu, gpu)
     assert gpu[0].producer.fallbacks == ()
