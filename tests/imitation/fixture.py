@@ -65,6 +65,8 @@ def from_polars(frame: pl.DataFrame) -> DeviceFrame:
 
 def to_polars(frame: DeviceFrame) -> pl.DataFrame:
     """The rows, if every column is of the type that the schema says."""
+    if not frame.schema:
+        return pl.DataFrame(height=frame.height)
     series = []
     columns: Any = frame.table.columns()
     for (name, dtype), column in zip(frame.schema.items(), columns, strict=True):
