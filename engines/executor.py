@@ -126,7 +126,12 @@ def open_executor(cluster: str, engine: EngineName = "cpu", gpu: GpuOptions | No
     """
     name = chosen_cluster(cluster, engine, gpu)
     if name == "inline":
-        yield InlineExecutor(1 if engine == "gpu" else None)
+        inline = InlineExecutor(1 if engine == "gpu" else None)
+        try:
+            yield inline
+        finally:
+            if engine == "gpu":
+                inline.renew()  # vocabularies stay on the device no longer than the run
         return
     from headrace.engines.cluster import open_cluster
 

@@ -21,6 +21,9 @@ class EngineSpec(BaseModel):
         The GPU engine refuses what it cannot run, instead of running it on the CPU.
     pool
         The share of the device's free memory that a process takes which has no memory resource of its own yet.
+    run
+        The run that it is opened for: what it keeps on the device and says of itself is of that run alone, also in
+        a worker that serves many.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,22 +31,29 @@ class EngineSpec(BaseModel):
     name: EngineName = "cpu"
     strict: bool = False
     pool: float = 0.8
+    run: str = ""
 
 
 CPU: Final = EngineSpec()
 
 
-@lru_cache(maxsize=4)
 def open_engine(choice: EngineSpec) -> TaskEngine:
-    """This process's engine of this kind.
+    """This process's engine of this kind. The GPU engine of one run takes the place of the one before it.
 
     Raises
     ------
     CapabilityError
         The GPU engine's packages are not installed, or in other versions than are known.
+    GpuMemoryError
+        Its pool does not fit into the device.
+    RunError
+        The device cannot be used.
     """
-    if choice.name == "cpu":
-        return CpuEngine()
+    return CpuEngine() if choice.name == "cpu" else _open_gpu(choice)
+
+
+@lru_cache(maxsize=1)
+def _open_gpu(choice: EngineSpec) -> TaskEngine:
     from headrace.engines import translation
 
     translation.require()
@@ -56,5 +66,5 @@ def open_engine(choice: EngineSpec) -> TaskEngine:
 
 def close_engines() -> None:
     """Let go of what the engines of this process keep between tasks."""
-    open_engine.cache_clear()
+    _open_gpu.cache_clear()
     gc.collect()

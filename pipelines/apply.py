@@ -62,7 +62,13 @@ def apply(
         A split without a row.
     """
     tasks = [
-        Task(work=str(work.path), engine=engine, number=work.resolved.passes, item=p.number)
+        Task(
+            work=str(work.path),
+            engine=engine,
+            number=work.resolved.passes,
+            item=p.number,
+            most_pieces=len(p.units),
+        )
         for p in work.plan.partitions
     ]
 

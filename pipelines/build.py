@@ -94,7 +94,12 @@ class _Run:
             self._done(there)
             return
         chosen, cluster = place(self.options.engine, self.options.cluster, self.options.gpu)
-        engine = EngineSpec(name=chosen.engine, strict=self.options.strict_gpu, pool=self.options.gpu.pool)
+        engine = EngineSpec(
+            name=chosen.engine,
+            strict=self.options.strict_gpu,
+            pool=self.options.gpu.pool,
+            run=self.record.run_id,
+        )
         self._update(engine=chosen.engine, engine_reason=chosen.reason)
         sweep(self.options.catalog, self.pipeline.name)
         plan, lock = self._timed("prepare", 0, lambda: prepare(self.pipeline, self.options, engine, cluster))
@@ -138,6 +143,7 @@ class _Run:
             lambda: write_shards(work, executor, engine, folder, applied, published_ids(work), self._advance("write")),
         )
         self._update(
+            fallbacks=tuple(dict.fromkeys((*fallbacks, *written.fallbacks))),
             rows_published=total,
             rows_filtered=rows - fitted.bad - total,
             splits={name: sum(f.rows for f in files) for name, files in written.files.items()},

@@ -10,7 +10,7 @@ from headrace.engines.executor import Executor
 from headrace.engines.open import EngineSpec
 from headrace.pipelines.counts import added
 from headrace.pipelines.measuring import PassRecord, run_pass
-from headrace.pipelines.merging import answer_unique, answer_window, distinct_duplicates, learn
+from headrace.pipelines.merging import Merged, answer_unique, answer_window, distinct_duplicates, learn
 from headrace.pipelines.rows import QUARANTINE
 from headrace.pipelines.tasks import Task, map_tasks
 from headrace.pipelines.work import Work
@@ -50,16 +50,20 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
     duplicates = 0
     keys = work.pipeline.contract.unique_keys()
 
-    def task(number: int, item: int, bucket: int = 0) -> Task:
-        return Task(work=str(work.path), engine=engine, number=number, item=item, bucket=bucket)
+    def task(number: int, item: int, bucket: int = 0, units: int = 1) -> Task:
+        return Task(work=str(work.path), engine=engine, number=number, item=item, bucket=bucket, most_pieces=units)
 
     def count(record: object) -> None:
         if advance and isinstance(record, PassRecord):
             advance(record.rows)
 
+    def noted(results: Sequence[PassRecord | Merged]) -> None:
+        fallbacks.update(dict.fromkeys(note for result in results for note in result.fallbacks))
+
     for number in range(work.resolved.passes):
-        records = map_tasks(executor, run_pass, [task(number, p.number) for p in work.plan.partitions], count)
-        fallbacks.update(dict.fromkeys(note for r in records for note in r.fallbacks))
+        tasks = [task(number, p.number, units=len(p.units)) for p in work.plan.partitions]
+        records = map_tasks(executor, run_pass, tasks, count)
+        noted(records)
         split_rows = added(r.split_rows for r in records)
         unit_rows = {unit: rows for r in records for unit, rows in r.unit_rows.items()}
         if number == 0:
@@ -68,17 +72,18 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
             _refuse_too_many(work, bad, reasons)
             for key, columns in enumerate(keys):
                 tasks = [task(0, key, bucket) for bucket in range(work.plan.buckets)]
-                repeated = sum(map_tasks(executor, answer_unique, tasks))
-                if repeated:
+                answered = map_tasks(executor, answer_unique, tasks)
+                noted(answered)
+                if repeated := sum(a.rows for a in answered):
                     reasons[unique_reason(columns)] = repeated
                     duplicates += repeated
             if len(keys) > 1 and duplicates:
                 duplicates = distinct_duplicates(work, len(keys))
             _refuse_too_many(work, bad + duplicates, reasons)
         served = work.resolved.in_pass(number)
-        map_tasks(executor, learn, [task(number, s.index) for s in served if s.learns])
+        noted(map_tasks(executor, learn, [task(number, s.index) for s in served if s.learns]))
         windows = [task(number, s.index, b) for s in served if s.collects for b in range(work.plan.buckets)]
-        map_tasks(executor, answer_window, windows)
+        noted(map_tasks(executor, answer_window, windows))
     bad += duplicates
     return Fit(
         rows=work.plan.rows,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -12,17 +14,24 @@ from headrace.engines.open import open_engine
 from headrace.pipelines.measuring import partial_files, pieces_files
 from headrace.pipelines.rows import bucket_files
 from headrace.pipelines.tasks import Task
-from headrace.pipelines.work import Work, open_work, save_step
+from headrace.pipelines.work import Work, open_work, save_step, write_atomically
 from headrace.schemas.names import ROW
 
 
-def learn(task: Task) -> int:
-    """Merge what a pass measured for one learner, and save the fitted step. Returns its place."""
+class Merged(NamedTuple):
+    """What a task between passes gives: how many rows it left, and what ran on the CPU though the GPU was asked for."""
+
+    rows: int
+    fallbacks: tuple[str, ...]
+
+
+def learn(task: Task) -> Merged:
+    """Merge what a pass measured for one learner, and save the fitted step; it leaves no rows."""
     work = open_work(task.work)
     placed = work.resolved.steps[task.item]
     folder = work.path / "learned" / str(task.item)
     if (folder / "step.json").exists():
-        return task.item
+        return Merged(0, _noted(folder))
     learner, engine = placed.learner, open_engine(task.engine)
     files = partial_files(work, task.number, task.item)
     total: pl.DataFrame | None = None
@@ -33,31 +42,31 @@ def learn(task: Task) -> int:
                 tables.insert(0, total.lazy())
             total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
     assert total is not None
+    notes = _note(folder, task, engine)
     save_step(folder, learner.learn(total))
-    return task.item
+    return Merged(0, notes)
 
 
-def answer_window(task: Task) -> int:
-    """Work out one window over one bucket of whole entities. Returns the number of rows."""
+def answer_window(task: Task) -> Merged:
+    """Work out one window over one bucket of whole entities."""
     work = open_work(task.work)
     placed = work.resolved.steps[task.item]
     target = bucket_files(work, work.path / "windows" / str(task.item))[task.bucket]
     if _answered(target):
-        return 0
+        return Merged(0, _noted(target))
     engine = open_engine(task.engine)
     with task.named():
         rows = engine.read_bucket(pieces_files(work, task.number, f"window-{task.item}"), task.bucket)
         answers = engine.step(placed.label, rows.lazy(), placed.form.apply).select(ROW, *placed.form.writes)
-        _write_answers(answers, target, engine)
-    return rows.height
+        return _write_answers(answers, target, task, engine)
 
 
-def answer_unique(task: Task) -> int:
-    """Find the rows of one bucket whose key an earlier row has. Returns how many there are."""
+def answer_unique(task: Task) -> Merged:
+    """Find the rows of one bucket whose key an earlier row has."""
     work = open_work(task.work)
     target = bucket_files(work, work.path / "unique" / str(task.item))[task.bucket]
     if _answered(target):
-        return _rows([target]).len()
+        return Merged(_rows([target]).len(), _noted(target))
     columns = list(work.pipeline.contract.unique_keys()[task.item])
     engine = open_engine(task.engine)
     with task.named():
@@ -65,7 +74,7 @@ def answer_unique(task: Task) -> int:
         # A key with a null in it is no key: SQL's rule for UNIQUE.
         keyed = rows.drop_nulls(columns)
         first = keyed.group_by(columns).agg(pl.col(ROW).min()).select(ROW)
-        return _write_answers(keyed.join(first, on=ROW, how="anti").select(ROW), target, engine)
+        return _write_answers(keyed.join(first, on=ROW, how="anti").select(ROW), target, task, engine)
 
 
 def distinct_duplicates(work: Work, keys: int) -> int:
@@ -82,11 +91,30 @@ def _answered(target: Path) -> bool:
     return any(target.parent.glob(f"{target.name}.*"))
 
 
-def _write_answers(rows: pl.LazyFrame, target: Path, engine: TaskEngine) -> int:
+def _write_answers(rows: pl.LazyFrame, target: Path, task: Task, engine: TaskEngine) -> Merged:
     target.parent.mkdir(parents=True, exist_ok=True)
     held = engine.hold(rows.sort(ROW))
+    notes = _note(target, task, engine)
     engine.write_rows(target, held)
-    return held.height
+    return Merged(held.height, notes)
+
+
+def _note(target: Path, task: Task, engine: TaskEngine) -> tuple[str, ...]:
+    """Leave what is to be said of a task beside what it makes, and before: a resumed run says it too."""
+    notes = task.notes(engine.fallbacks)
+    if notes:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(_notes_file(target), json.dumps(notes))
+    return notes
+
+
+def _noted(target: Path) -> tuple[str, ...]:
+    file = _notes_file(target)
+    return tuple(json.loads(file.read_bytes())) if file.exists() else ()
+
+
+def _notes_file(target: Path) -> Path:
+    return target.with_name(f".{target.name}.notes")
 
 
 _MERGED_AT_ONCE = 16

@@ -89,7 +89,7 @@ def make_manifest(
         dataset=build.dataset,
         build=build.id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        producer=_producer(producer, tuple(dict.fromkeys((*fitted.fallbacks, *applied.fallbacks)))),
+        producer=_producer(producer, (*fitted.fallbacks, *applied.fallbacks, *written.fallbacks)),
         pipeline=PipelineRef(name=pipeline.name, sha256=state[f"{STATE}/{FILE}"].sha256),
         inputs=tuple(
             Input(path=work.source_path(f.path), bytes=f.bytes, rows=f.rows, fingerprint=f.fingerprint)
@@ -224,6 +224,6 @@ def _producer(more: Mapping[str, str], fallbacks: tuple[str, ...]) -> Producer:
         python=platform.python_version(),
         polars=metadata.version("polars"),
         pyarrow=metadata.version("pyarrow"),
-        fallbacks=fallbacks,
+        fallbacks=tuple(dict.fromkeys(fallbacks)),
         **more,
     )

@@ -28,6 +28,10 @@ class Task(BaseModel):
         The partition, learner, key or split; `bucket` the part of it.
     pieces
         Into how many pieces a partition is cut, one after the other: more of them need less memory.
+    most_pieces
+        Into how many it can be cut; 1 for what has no units to cut it at.
+    again
+        It runs for the second time, uncut, on fresh workers.
     note
         Why it runs on another engine than the run's, for the record.
     """
@@ -40,6 +44,8 @@ class Task(BaseModel):
     item: int
     bucket: int = 0
     pieces: int = 1
+    most_pieces: int = 1
+    again: bool = False
     note: str = ""
 
     @property
@@ -49,6 +55,11 @@ class Task(BaseModel):
     def notes(self, fallbacks: Sequence[str]) -> tuple[str, ...]:
         """What to record of how it ran: what its engine handed to the CPU, and why it was handed there whole."""
         return (*fallbacks, *([self.note] if self.note else []))
+
+    @property
+    def last_on_device(self) -> bool:
+        """Whether it can be given to a device in no other way than it was."""
+        return self.pieces >= min(self.most_pieces, MOST_PIECES) and (self.pieces > 1 or self.again)
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -69,9 +80,10 @@ def map_tasks(
 ) -> list[Result]:
     """Run a function on every task; results in their order.
 
-    A task whose device has no memory left gets fresh workers and is cut in half, twice at most; then, or where workers
-    cannot be replaced, it runs on the CPU, which gives the same result. Tasks that had ended are not done again: they
-    find what they left.
+    A task whose device has no memory left gets fresh workers and is cut in half, twice at most, or if it cannot be cut
+    is given to them once more; then, or where workers cannot be replaced, it runs on the CPU, which gives the same
+    result. From the second task on that is too large, all are cut as it is: fresh workers take longer than pieces.
+    Tasks that had ended and leave a record are not done again: they find what they left.
 
     Raises
     ------
@@ -79,15 +91,27 @@ def map_tasks(
         Also a quarter of the rows is too much, and the engine is strict.
     """
     wanted = list(tasks)
+    too_large: set[int] = set()
+    cut = 1
     while True:
         try:
             return executor.map(function, wanted, done)
         except GpuMemoryError as problem:
-            places = [i for i, task in enumerate(wanted) if task.name == problem.where]
-            if not places or wanted[places[0]].engine.name == "cpu":
+            place = next((i for i, task in enumerate(wanted) if task.name == problem.where), None)
+            if place is None or wanted[place].engine.name == "cpu":
                 raise
-            wanted[places[0]] = _smaller(wanted[places[0]], problem, fresh=_renewed(executor))
-            done = None  # those that had ended would be counted twice
+            if wanted[place].last_on_device and wanted[place].engine.strict:
+                raise
+            full = problem.with_traceback(None)  # the frames that it went through hold rows on the device
+            full.__cause__ = full.__context__ = None
+        fresh = _renewed(executor)
+        smaller = _smaller(wanted[place], full, fresh=fresh, least=cut)
+        cut = max(cut, wanted[place].pieces, smaller.pieces)
+        too_large.add(place)
+        if len(too_large) > 1:
+            wanted = [_at_least(task, cut) for task in wanted]
+        wanted[place] = smaller
+        done = None  # those that had ended would be counted twice
 
 
 def _renewed(executor: Executor) -> bool:
@@ -100,13 +124,23 @@ def _renewed(executor: Executor) -> bool:
     return True
 
 
-def _smaller(task: Given, problem: GpuMemoryError, *, fresh: bool) -> Given:
-    if task.pieces < MOST_PIECES and fresh:
-        _LOG.warning("%s: %s; it runs again in %d pieces", task.name, problem.message, 2 * task.pieces)
-        return task.model_copy(update={"pieces": 2 * task.pieces})
+def _at_least(task: Given, pieces: int) -> Given:
+    pieces = min(pieces, task.most_pieces)
+    larger = task.engine.name != "cpu" and task.pieces < pieces
+    return task.model_copy(update={"pieces": pieces}) if larger else task
+
+
+def _smaller(task: Given, problem: GpuMemoryError, *, fresh: bool, least: int) -> Given:
+    pieces = min(max(2 * task.pieces, least), task.most_pieces, MOST_PIECES)
+    if fresh and pieces > task.pieces:
+        _LOG.warning("%s: %s; it runs again in %d pieces", task.name, problem.message, pieces)
+        return task.model_copy(update={"pieces": pieces})
+    if fresh and not task.last_on_device:
+        _LOG.warning("%s: %s; it runs again on fresh workers", task.name, problem.message)
+        return task.model_copy(update={"again": True})
     if task.engine.strict:
         raise problem
-    part = {1: "its rows", 2: "half of its rows"}.get(task.pieces, "a quarter of its rows")
+    part = {1: "its rows", 2: "half of its rows", 3: "a third of its rows"}.get(task.pieces, "a quarter of its rows")
     note = f"{task.name}: the device had no memory left for {part}"
     _LOG.warning("%s; it runs on the CPU", note)
     return task.model_copy(update={"engine": CPU, "pieces": 1, "note": note})

@@ -35,11 +35,12 @@ class ShardTask(Task):
 
 
 class Shard(NamedTuple):
-    """A shard that is written, and the statistics of its rows."""
+    """A shard that is written, the statistics of its rows, and what ran on the CPU though the GPU was asked for."""
 
     split: int
     file: File
     statistics: Partial
+    fallbacks: tuple[str, ...]
 
 
 class Written(BaseModel):
@@ -49,6 +50,7 @@ class Written(BaseModel):
 
     files: dict[str, tuple[File, ...]]
     statistics: dict[str, dict[str, Statistics]]
+    fallbacks: tuple[str, ...] = ()
 
 
 def write_one(task: ShardTask) -> Shard:
@@ -72,7 +74,7 @@ def write_one(task: ShardTask) -> Shard:
             nullable=task.nullable,
         )
         statistics = measure(rows, engine, first_row=task.first_row, total_rows=task.total_rows)
-    return Shard(task.item, file, statistics)
+    return Shard(task.item, file, statistics, task.notes(engine.fallbacks))
 
 
 def write_shards(
@@ -115,6 +117,7 @@ def write_shards(
     return Written(
         files={name: tuple(shard.file for shard in some) for name, some in by_split.items()},
         statistics={name: summarize(merge([shard.statistics for shard in some])) for name, some in by_split.items()},
+        fallbacks=tuple(dict.fromkeys(note for shard in shards for note in shard.fallbacks)),
     )
 
 

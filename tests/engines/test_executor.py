@@ -11,10 +11,10 @@ from importlib import util
 import pytest
 
 from headrace.engines import executor
+from headrace.engines import open as opening
 from headrace.engines.engine import EngineName
 from headrace.engines.executor import InlineExecutor, chosen_cluster, open_executor
 from headrace.engines.gpu.options import GpuOptions
-from headrace.engines.open import CPU, open_engine
 from headrace.schemas.errors import CapabilityError, DataError, UsageError
 
 
@@ -196,10 +196,17 @@ def test_the_gpu_engine_runs_one_task_at_a_time_inline() -> None:
         assert opened.workers == 1
 
 
-def test_renewed_this_process_lets_go_of_what_it_keeps() -> None:
-    before = open_engine(CPU)
+def test_renewed_or_closed_this_process_lets_go_of_what_its_gpu_engine_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(opening, "close_engines", lambda: closed.append("closed"))
     InlineExecutor().renew()
-    assert open_engine(CPU) is not before
+    assert closed == ["closed"]
+    with pytest.raises(DataError), open_executor("inline", "gpu"):
+        raise DataError("a run that fails")
+    assert closed == ["closed"] * 2
+    with open_executor("inline"):
+        pass
+    assert closed == ["closed"] * 2
 
 
 @pytest.mark.parametrize("cluster", ["local", "local:2", "tcp://127.0.0.1:1"])

@@ -82,7 +82,7 @@ def test_partitions_that_the_device_is_too_small_for_are_cut_and_the_dataset_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = every_family(tmp_path / "source", 1200, files=2)
-    monkeypatch.setattr("headrace.pipelines.plan.BUCKET_ROWS", 100)  # of an exchange: they are not cut
+    monkeypatch.setattr("headrace.pipelines.plan.BUCKET_ROWS", 100)
     evaluated, rows_that_fit = query.evaluated, 400
 
     def too_small(node: Any, frame: pl.LazyFrame) -> DeviceFrame:
@@ -94,7 +94,10 @@ def test_partitions_that_the_device_is_too_small_for_are_cut_and_the_dataset_is_
     monkeypatch.setattr(query, "evaluated", too_small)
     cpu, gpu = both(pipeline, tmp_path)
     assert_same_dataset(cpu, gpu)
-    assert gpu[0].producer.fallbacks == ()
+    # The bucket of both windows that holds three shops cannot be cut.
+    assert gpu[0].producer.fallbacks == tuple(
+        f"task 1.{step}.8: the device had no memory left for its rows" for step in (5, 6)
+    )
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,8 +31,8 @@ class Recording:
         self.renewed += 1
 
 
-def tasks(count: int, engine: EngineSpec) -> list[Task]:
-    return [Task(work="w", engine=engine, number=0, item=item) for item in range(count)]
+def tasks(count: int, engine: EngineSpec, most_pieces: int = 8) -> list[Task]:
+    return [Task(work="w", engine=engine, number=0, item=item, most_pieces=most_pieces) for item in range(count)]
 
 
 def full_above(pieces: int, item: int) -> Callable[[Task], tuple[int, int, str]]:
@@ -69,6 +71,88 @@ def test_it_is_cut_twice_at_most_and_then_runs_on_the_cpu_which_is_said(caplog: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("most_pieces", "said"),
+    [
+        (1, [" it runs again on fresh workers", " it runs on the CPU"]),
+        (2, [" it runs again in 2 pieces", " it runs on the CPU"]),
+        (3, [" it runs again in 2 pieces", " it runs again in 3 pieces", " it runs on the CPU"]),
+    ],
+)
+def test_it_is_cut_into_no_more_pieces_than_it_has_units(
+    caplog: pytest.LogCaptureFixture, most_pieces: int, said: list[str]
+) -> None:
+    executor = Recording()
+
+    with caplog.at_level(logging.WARNING, "headrace"):
+        found = map_tasks(executor, full_above(4, item=0), tasks(1, EngineSpec(name="gpu"), most_pieces))
+
+    assert found == [(0, 1, "cpu")]
+    assert [r.message.split(";")[-1] for r in caplog.records] == said
+    assert executor.renewed == len(said)
+
+
+@pytest.mark.parametrize(
+    ("most_pieces", "part"),
+    [(1, "its rows"), (2, "half of its rows"), (3, "a third of its rows"), (8, "a quarter of its rows")],
+)
+def test_the_note_says_how_many_rows_were_too_many(most_pieces: int, part: str) -> None:
+    noted: list[str] = []
+
+    def run(task: Task) -> None:
+        with task.named():
+            if task.engine.name == "gpu":
+                raise GpuMemoryError("the device has no memory left")
+        noted.extend(task.notes(()))
+
+    map_tasks(Recording(), run, tasks(1, EngineSpec(name="gpu"), most_pieces))
+    assert noted == [f"task 0.0.0: the device had no memory left for {part}"]
+
+
+def test_from_the_second_task_that_is_too_large_all_are_cut_as_it_is() -> None:
+    executor = Recording()
+
+    def run(task: Task) -> tuple[int, int, str]:
+        return full_above(2, item=task.item)(task)
+
+    found = map_tasks(executor, run, tasks(100, EngineSpec(name="gpu")))
+
+    assert found == [(item, 4, "gpu") for item in range(100)]
+    assert executor.renewed == 3  # twice for the first task, once for the second, which began whole
+
+
+def test_what_a_full_device_held_is_let_go_of_before_workers_are_replaced() -> None:
+    """In this process: the error's traceback holds the frames that it went through, and those hold rows."""
+
+    class Rows:
+        pass
+
+    alive: list[weakref.ref[Rows]] = []
+
+    class Inline(Recording):
+        def renew(self) -> None:
+            assert [rows() for rows in alive] == [None] * len(alive)
+            super().renew()
+
+    def run(task: Task) -> None:
+        rows = Rows()
+        alive.append(weakref.ref(rows))
+        with task.named():
+            if task.engine.name == "gpu":
+                try:
+                    raise MemoryError("std::bad_alloc")
+                except MemoryError as problem:
+                    raise GpuMemoryError("the device has no memory left") from problem
+
+    executor = Inline()
+    gc.disable()  # by counting references alone
+    try:
+        map_tasks(executor, run, tasks(1, EngineSpec(name="gpu")))
+    finally:
+        gc.enable()
+    assert executor.renewed == 3
+
+
 def test_where_workers_cannot_be_replaced_it_runs_on_the_cpu_at_once() -> None:
     class Theirs(Recording):
         def renew(self) -> None:
@@ -77,9 +161,12 @@ def test_where_workers_cannot_be_replaced_it_runs_on_the_cpu_at_once() -> None:
     assert map_tasks(Theirs(), full_above(1, item=0), tasks(1, EngineSpec(name="gpu"))) == [(0, 1, "cpu")]
 
 
-def test_a_strict_engine_does_not_hand_it_to_the_cpu() -> None:
+@pytest.mark.parametrize(("most_pieces", "renewed"), [(1, 1), (2, 1), (8, 2)])
+def test_a_strict_engine_does_not_hand_it_to_the_cpu(most_pieces: int, renewed: int) -> None:
+    executor = Recording()
     with pytest.raises(GpuMemoryError, match=r"task 0\.0\.0: the device has no memory left"):
-        map_tasks(Recording(), full_above(4, item=0), tasks(1, EngineSpec(name="gpu", strict=True)))
+        map_tasks(executor, full_above(4, item=0), tasks(1, EngineSpec(name="gpu", strict=True), most_pieces))
+    assert executor.renewed == renewed  # not for nothing, after the last try
 
 
 def test_other_errors_are_not_tried_again() -> None:
