@@ -67,6 +67,7 @@ def apply(
             engine=engine,
             number=work.resolved.passes,
             item=p.number,
+            label=f"applying to partition {p.number}",
             most_pieces=len(p.units),
         )
         for p in work.plan.partitions

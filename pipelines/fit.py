@@ -50,8 +50,16 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
     duplicates = 0
     keys = work.pipeline.contract.unique_keys()
 
-    def task(number: int, item: int, bucket: int = 0, units: int = 1) -> Task:
-        return Task(work=str(work.path), engine=engine, number=number, item=item, bucket=bucket, most_pieces=units)
+    def task(label: str, number: int, item: int, bucket: int = 0, units: int = 1) -> Task:
+        return Task(
+            work=str(work.path),
+            engine=engine,
+            number=number,
+            item=item,
+            bucket=bucket,
+            label=label,
+            most_pieces=units,
+        )
 
     def count(record: object) -> None:
         if advance and isinstance(record, PassRecord):
@@ -61,7 +69,10 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
         fallbacks.update(dict.fromkeys(note for result in results for note in result.fallbacks))
 
     for number in range(work.resolved.passes):
-        tasks = [task(number, p.number, units=len(p.units)) for p in work.plan.partitions]
+        tasks = [
+            task(f"pass {number} over partition {p.number}", number, p.number, units=len(p.units))
+            for p in work.plan.partitions
+        ]
         records = map_tasks(executor, run_pass, tasks, count)
         noted(records)
         split_rows = added(r.split_rows for r in records)
@@ -71,18 +82,25 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
             bad = sum(r.bad for r in records)
             _refuse_too_many(work, bad, reasons)
             for key, columns in enumerate(keys):
-                tasks = [task(0, key, bucket) for bucket in range(work.plan.buckets)]
+                reason = unique_reason(columns)
+                tasks = [task(f"{reason}, bucket {b}", 0, key, b) for b in range(work.plan.buckets)]
                 answered = map_tasks(executor, answer_unique, tasks)
                 noted(answered)
                 if repeated := sum(a.rows for a in answered):
-                    reasons[unique_reason(columns)] = repeated
+                    reasons[reason] = repeated
                     duplicates += repeated
             if len(keys) > 1 and duplicates:
                 duplicates = distinct_duplicates(work, len(keys))
             _refuse_too_many(work, bad + duplicates, reasons)
         served = work.resolved.in_pass(number)
-        noted(map_tasks(executor, learn, [task(number, s.index) for s in served if s.learns]))
-        windows = [task(number, s.index, b) for s in served if s.collects for b in range(work.plan.buckets)]
+        learned = [task(f"{s.label}, learning", number, s.index) for s in served if s.learns]
+        noted(map_tasks(executor, learn, learned))
+        windows = [
+            task(f"{s.label}, bucket {b}", number, s.index, b)
+            for s in served
+            if s.collects
+            for b in range(work.plan.buckets)
+        ]
         noted(map_tasks(executor, answer_window, windows))
     bad += duplicates
     return Fit(

@@ -28,6 +28,8 @@ class Task(BaseModel):
         The partition, learner, key or split; `bucket` the part of it.
     pieces
         Into how many pieces a partition is cut, one after the other: more of them need less memory.
+    label
+        What it is in words, for messages.
     most_pieces
         Into how many it can be cut; 1 for what has no units to cut it at.
     again
@@ -43,6 +45,7 @@ class Task(BaseModel):
     number: int
     item: int
     bucket: int = 0
+    label: str = ""
     pieces: int = 1
     most_pieces: int = 1
     again: bool = False
@@ -50,7 +53,7 @@ class Task(BaseModel):
 
     @property
     def name(self) -> str:
-        return f"task {self.number}.{self.item}.{self.bucket}"
+        return self.label or f"task {self.number}.{self.item}.{self.bucket}"
 
     def notes(self, fallbacks: Sequence[str]) -> tuple[str, ...]:
         """What to record of how it ran: what its engine handed to the CPU, and why it was handed there whole."""

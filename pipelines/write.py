@@ -96,6 +96,7 @@ def write_shards(
             number=0,
             item=split,
             bucket=number,
+            label=f"shard {shard_path(work.pipeline.split.names[split], number)}",
             build=str(build),
             first_row=sum(applied.shard_rows.get(layout.firsts[split] + i, 0) for i in range(number)),
             total_rows=rows[split],
