@@ -1,7 +1,7 @@
 """Whether cudf-polars can run a query, found out without a GPU.
 
-This is the only module that touches cudf-polars' translator, which is not public API. It was written against
-cudf-polars 26.10; `require()` refuses others by name.
+The translator, which is not public API, is that of `headrace.engines.gpu.dialect`: it was written against cudf-polars
+26.10; `require()` refuses others by name.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ def require() -> None:
 def untranslatable(frame: pl.LazyFrame) -> list[str]:
     """What cudf-polars lacks to run this query, a line each; empty where it runs whole on the GPU."""
     require()
-    from cudf_polars.dsl.translate import Translator
+    from headrace.engines.gpu.dialect.translator import Dialect
 
-    translator = Translator(frame._ldf.visit(), pl.GPUEngine(executor="in-memory"))
+    translator = Dialect(frame._ldf.visit(), pl.GPUEngine(executor="in-memory"))
     translator.translate_ir()
     return [str(error) for error in translator.errors]
 

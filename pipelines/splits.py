@@ -195,7 +195,7 @@ def hash_columns(
 
 def _by_share(frame: pl.LazyFrame, fractions: dict[str, float]) -> pl.LazyFrame:
     # 2^32 steps: the top half of the hash, so that the comparison is exact in Int64.
-    place = (pl.col(_HASH) // pl.lit(1 << 32, pl.UInt64)).cast(pl.Int64)
+    place = (pl.col(_HASH) // pl.lit(1 << 32, pl.UInt64)).cast(pl.Int64, wrap_numerical=True)
     part = pl.lit(len(fractions) - 1, pl.UInt8)
     bound = 0.0
     bounds = []

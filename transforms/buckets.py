@@ -192,6 +192,8 @@ def _bucket(
         cuts = pl.Series(boundaries, dtype=pl.Float64)
         value = pl.col(column).cast(pl.Float64)
         present = value.is_not_nan()  # null for null; engines order NaN differently, so it is never compared
-    bucket = pl.lit(cuts).search_sorted(value, side="right").cast(pl.Int32) + below if len(cuts) else pl.lit(below)
+    bucket = pl.lit(below)
+    if len(cuts):
+        bucket = pl.lit(cuts).search_sorted(value, side="right").cast(pl.Int32, wrap_numerical=True) + below
     missing = pl.lit(len(boundaries) + 1 if null_id is None else null_id) if nulls == "own" else pl.lit(None)
     return pl.when(present).then(bucket.cast(pl.Int32)).otherwise(missing.cast(pl.Int32))

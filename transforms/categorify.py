@@ -244,7 +244,7 @@ class Categorified(Transform):
         missing: pl.Expr = pl.lit(OOV_ID, pl.Int32)
         if self.oov_buckets > 1:
             found = engine.hash64(found, column, frame.collect_schema()[column], _HASH)
-            missing = (pl.col(_HASH) % self.oov_buckets).cast(pl.Int32) + OOV_ID
+            missing = (pl.col(_HASH) % self.oov_buckets).cast(pl.Int32, wrap_numerical=True) + OOV_ID
         ids = (
             pl.when(pl.col(column).is_null())
             .then(pl.lit(NULL_ID, pl.Int32))

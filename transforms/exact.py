@@ -50,7 +50,7 @@ class Fixed(NamedTuple):
             whole = (value * 2.0**-weight).floor()
             if i:
                 whole = whole - (value * 2.0 ** -(weight + BASE)).floor() * 2.0**BASE
-            found.append(whole.cast(pl.Int64))
+            found.append(whole.cast(pl.Int64, wrap_numerical=True))
         return found
 
     def floats(self, digits: Sequence[Integers]) -> Floats:
@@ -97,7 +97,8 @@ def sum_digits(column: pl.Expr, dtype: pl.DataType) -> list[pl.Expr]:
         return FLOAT.digits(finite(column, dtype).cast(pl.Float64))
     if dtype == pl.UInt64:
         high = column // pl.lit(1 << BASE, pl.UInt64)
-        return [high.cast(pl.Int64), (column - high * pl.lit(1 << BASE, pl.UInt64)).cast(pl.Int64)]
+        low = column - high * pl.lit(1 << BASE, pl.UInt64)
+        return [digit.cast(pl.Int64, wrap_numerical=True) for digit in (high, low)]
     whole = column.cast(pl.Int64)
     high = whole // (1 << BASE)
     return [high, whole - high * (1 << BASE)]

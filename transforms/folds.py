@@ -31,7 +31,7 @@ def number_folds(
         period = parse_period(every).number(on[0], schema[on[0]]).cast(pl.Int64).fill_null(_NEVER)
         return frame.with_columns(period.alias(FOLD))
     hashed = hash64(frame, on, schema, FOLD, engine)
-    return hashed.with_columns((pl.col(FOLD) % folds).cast(pl.Int64))
+    return hashed.with_columns((pl.col(FOLD) % folds).cast(pl.Int64, wrap_numerical=True))
 
 
 _NEVER: Final = -(1 << 62)

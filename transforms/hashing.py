@@ -133,7 +133,8 @@ def _hash(frame: pl.LazyFrame, columns: Columns, seed: int, engine: Engine) -> t
 
 
 def _bucket(value: pl.Expr, n: int) -> pl.Expr:
-    return (value.fill_null(pl.lit(NULL_HASH, pl.UInt64)) % pl.lit(n, pl.UInt64)).cast(pl.Int32)
+    bucket = value.fill_null(pl.lit(NULL_HASH, pl.UInt64)) % pl.lit(n, pl.UInt64)
+    return bucket.cast(pl.Int32, wrap_numerical=True)
 
 
 _HASH = "__hash"

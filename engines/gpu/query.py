@@ -1,8 +1,8 @@
 """Runs a LazyFrame on the device and leaves the rows there.
 
-This is the only module that uses what is private in cudf-polars: its translator, its plan nodes and its container of
-columns. It was written against 26.10; `headrace.engines.translation.require` refuses other versions by name, and
-tests bind what is used here against the installed package.
+This module and `dialect` are the only ones that use what is private in cudf-polars: its translator, its nodes and its
+container of columns. They were written against 26.10; `headrace.engines.translation.require` refuses other versions by
+name, and tests bind what is used here against the installed package.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pylibcudf as plc
 from cudf_polars.containers import DataFrame as Container
 from cudf_polars.containers import DataType
 from cudf_polars.dsl.ir import IRExecutionContext
-from cudf_polars.dsl.translate import Translator
 from polars.io.plugins import register_io_source
 
+from headrace.engines.gpu.dialect.translator import Dialect
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 
@@ -75,7 +75,7 @@ def translated(frame: pl.LazyFrame) -> Any:
     Untranslatable
         With every reason.
     """
-    translator = Translator(frame._ldf.visit(), _engine())
+    translator = Dialect(frame._ldf.visit(), _engine())
     node = translator.translate_ir()
     if translator.errors:
         raise Untranslatable([str(error) for error in translator.errors])

@@ -42,9 +42,8 @@ def integer(column: pl.Expr, dtype: pl.DataType, seed: int) -> pl.Expr:
     else:
         signed = (column if dtype.is_integer() or dtype == pl.Boolean else column.to_physical()).cast(pl.Int64)
         # Two's complement without reinterpret, which cudf-polars lacks.
-        value = pl.when(signed >= 0).then(signed).otherwise(signed - _INT64_MIN).cast(pl.UInt64) + pl.when(
-            signed >= 0
-        ).then(_u64(0)).otherwise(_u64(1 << 63))
+        rest = pl.when(signed >= 0).then(signed).otherwise(signed - _INT64_MIN)
+        value = rest.cast(pl.UInt64, wrap_numerical=True) + pl.when(signed >= 0).then(_u64(0)).otherwise(_u64(1 << 63))
     return _avalanche(_lane(_u64((seed + _P5 + 8) & _MASK), value))
 
 

@@ -1,0 +1,1 @@
+"""What Polars means, said in what libcudf computes: where the two differ, a query is rewritten as it is translated."""
