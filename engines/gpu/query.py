@@ -124,17 +124,20 @@ def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) ->
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch: int | None
     ) -> Iterator[Any]:
         wanted = schema.names() if with_columns is None else list(with_columns)
+        asked = wanted or schema.names()[:1]  # rows can be counted without any column, but not computed
         if getattr(_place, "device", False):  # cudf-polars filters for itself, and hands errors on
-            yield packed(compute(wanted).select(wanted))
+            yield packed(compute(asked).select(wanted))
             return
         try:
-            host = to_polars(compute(wanted).select(wanted))
+            host = to_polars(compute(asked).select(asked))
         except BaseException as problem:
             for failures in list(_failures.values()):
                 failures.append(problem)
             raise
         if predicate is not None:
             host = host.filter(predicate)
+        if not wanted:
+            host = pl.DataFrame(height=host.height)
         yield host if n_rows is None else host.head(n_rows)
 
     return register_io_source(rows, schema=schema, is_pure=True)

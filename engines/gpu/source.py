@@ -39,16 +39,20 @@ class Chain:
     kernels: tuple[Kernel, ...] = ()
 
     def compute(self, wanted: Sequence[str]) -> DeviceFrame:
-        """These columns and no others: kernels whose columns nobody asks for are left out."""
+        """These columns and no others: kernels whose columns nobody asks for are left out.
+
+        What only a kernel reads leaves the device behind it: of 26 columns of text that become ids, none stays with
+        all of the ids.
+        """
         needed = dict.fromkeys(wanted)
-        kept: list[Kernel] = []
+        kept: list[tuple[Kernel, list[str]]] = []
         for kernel in reversed(self.kernels):
             if needed.keys() & kernel.writes.keys():
-                kept.append(kernel)
+                kept.append((kernel, list(needed)))
                 needed = dict.fromkeys([*(c for c in needed if c not in kernel.writes), *kernel.reads])
         rows = run(self.frame.select(c for c in self.frame.collect_schema() if c in needed))
-        for kernel in reversed(kept):
-            rows = kernel.body(rows)
+        for kernel, behind in reversed(kept):
+            rows = kernel.body(rows).select(behind)
         return rows.select(list(wanted))
 
 

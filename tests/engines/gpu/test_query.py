@@ -46,6 +46,13 @@ def test_a_source_is_asked_for_the_columns_that_are_needed() -> None:
     assert asked == [["a", "b"]]
 
 
+def test_rows_are_counted_where_no_column_is_needed() -> None:
+    source = query.as_source(SCHEMA, held)
+    counted = query.run_on_host(source.group_by(pl.lit(1)).agg(pl.len().alias("rows")))
+    assert counted["rows"].to_list() == [3]
+    assert query.run_on_host(source.with_row_index("n").select("n"))["n"].to_list() == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     "problem",
     [GpuMemoryError("full", hint="h"), query.Untranslatable(["no"]), KeyboardInterrupt(), OSError(28, "full")],
