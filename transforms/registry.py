@@ -15,6 +15,7 @@ from headrace.transforms.base import Operator
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
 from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts
+from headrace.transforms.differences import Diff, TimeSinceLast
 from headrace.transforms.groups import GroupStats, GroupStatsAdded
 from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
@@ -60,6 +61,8 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     AsOfJoin,
     Lag,
     RollingStats,
+    Diff,
+    TimeSinceLast,
 )
 
 _FITTED: Final[tuple[type[Operator], ...]] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from headrace.engines.engine import Engine
 from headrace.engines.kernels.rolling import Output, Statistic
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import CATEGORY, NUMERIC, Accepts, Window, named
+from headrace.transforms import history
+from headrace.transforms.base import NUMERIC, Accepts, Window, named
 from headrace.transforms.columns import Columns
 from headrace.transforms.duration import Duration, format_duration
 
@@ -66,24 +67,23 @@ class Lag(Window):
         return self.by.names
 
     def check(self, schema: pl.Schema) -> None:
-        _check_entity(self, self.by, schema)
-        if not (schema[self.order].is_numeric() or schema[self.order].is_temporal()):
-            raise PipelineError(f"Lag orders by a number or a time, got {schema[self.order]} in column {self.order!r}")
+        history.check_entity(self, self.by, schema)
+        history.check_order(self, self.order, schema)
         _check_known_at(self, self.order, self.known_at, schema)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        placed = pl.all_horizontal(pl.col(c).is_not_null() for c in (*self.by, self.order))
-        numbered = frame.with_row_index(_INDEX).with_columns(placed.alias(_PLACED))
-        counts = pl.col(_PLACED)
+        counts = pl.col(history.PLACED)
         if self.known_at:
             counts = counts & (self._before(self.known_at) < pl.col(self.order))
-        return numbered.with_columns(
-            pl.when(counts).then(self._before(column)).alias(output)
-            for column, output in zip(self.columns, self.writes, strict=True)
-        ).drop(_INDEX, _PLACED)
+        return history.forgotten(
+            history.numbered(frame, self.by, self.order).with_columns(
+                pl.when(counts).then(self._before(column)).alias(output)
+                for column, output in zip(self.columns, self.writes, strict=True)
+            )
+        )
 
     def _before(self, column: str) -> pl.Expr:
-        return pl.col(column).shift(self.n).over(*self.by, _PLACED, order_by=[self.order, _INDEX])
+        return history.before(pl.col(column), self.n, self.by, self.order)
 
 
 class RollingStats(Window):
@@ -163,7 +163,7 @@ class RollingStats(Window):
         )
 
     def check(self, schema: pl.Schema) -> None:
-        _check_entity(self, self.by, schema)
+        history.check_entity(self, self.by, schema)
         if schema[self.order] not in (pl.Date, pl.Datetime):
             raise PipelineError(
                 f"RollingStats takes a date or a datetime as `order`, got {schema[self.order]} in {self.order!r}"
@@ -179,20 +179,6 @@ class RollingStats(Window):
             length=self.window,
             outputs=self._outputs,
         )
-
-
-_INDEX: Final = "__lag_index"
-_PLACED: Final = "__lag_placed"
-
-
-def _check_entity(step: Window, by: Columns, schema: pl.Schema) -> None:
-    if not len(by):
-        raise PipelineError(f"{type(step).__name__}: `by` must name at least one column")
-    for column in by:
-        if not CATEGORY.test(schema[column]):
-            raise PipelineError(
-                f"{type(step).__name__}: `by` takes {CATEGORY.words}, got {schema[column]} in column {column!r}"
-            )
 
 
 def _check_known_at(step: Window, order: str, known_at: str | None, schema: pl.Schema) -> None:

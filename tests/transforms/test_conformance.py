@@ -122,6 +122,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["day", "moment", "zoned"], "value": "2020-01-31"},
         {"columns": ["number", "constant", "nothing", "odd", "single", "whole", "flag"], "statistic": "mean"},
         {"columns": ["number", "nothing", "odd", "single", "big", "flag"], "statistic": "median", "mask": True},
+        {"columns": ["text"], "statistic": "mode", "mask": True},
+        {"columns": ["empty_text", "big"], "statistic": "mode"},
+        {"columns": ["big", "flag"], "statistic": "mode"},
+        {"columns": ["day"], "statistic": "mode"},
     ],
     "Clip": [
         {"columns": ["number", "odd", "single", "whole", "big", "small"], "lower": 0, "upper": 100},
@@ -181,6 +185,15 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "Lag": [
         {"columns": ["number", "text"], "by": ["city"], "order": "moment"},
         {"columns": ["odd"], "by": ["city", "flag"], "order": "whole", "n": 2},
+    ],
+    "Diff": [
+        {"columns": ["number", "odd", "single", "big", "small", "flag"], "by": ["city"], "order": "moment"},
+        {"columns": ["big"], "by": ["city", "flag"], "order": "whole", "n": 2, "output": "{column}"},
+    ],
+    "TimeSinceLast": [
+        {"by": ["city"], "order": "moment"},
+        {"by": ["text", "flag"], "order": "zoned"},
+        {"by": ["city"], "order": "day", "output": "seconds"},
     ],
     "RollingStats": [
         {
