@@ -110,10 +110,71 @@ def test_a_statistic_of_text_is_refused() -> None:
         FillNull(columns="a", statistic="mean").resolve(pl.Schema({"a": pl.String}))
 
 
-@pytest.mark.parametrize("fields", [{}, {"value": 0, "statistic": "mean"}, {"statistic": "mode"}, {"value": math.nan}])
+@pytest.mark.parametrize("fields", [{}, {"value": 0, "statistic": "mean"}, {"statistic": "most"}, {"value": math.nan}])
 def test_fields_that_do_not_go_together_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FillNull(columns="a", **fields)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "mode"),
+    [
+        (["b", "a", None, "b", "a", "c"], pl.String, "a"),  # of several the smallest, by UTF-8 bytes
+        (["é", "z", None, "é"], pl.String, "é"),
+        (["", None, "", "a"], pl.String, ""),
+        ([3, None, -1, 3], pl.Int8, 3),
+        ([2**53 + 1, 2**53, None, 2**53 + 1], pl.Int64, 2**53 + 1),
+        ([2**64 - 1, None], pl.UInt64, 2**64 - 1),
+        ([True, None, False, True], pl.Boolean, True),
+        ([True, None, False], pl.Boolean, False),
+        ([date(2020, 1, 2), None, date(1969, 12, 31)], pl.Date, date(1969, 12, 31)),
+    ],
+)
+def test_the_mode_is_the_most_frequent_value_and_keeps_the_type(values: list[Any], dtype: Any, mode: Any) -> None:
+    frame = pl.DataFrame({"x": pl.Series(values, dtype=dtype)})
+    got = fill(frame, columns="x", statistic="mode", mask=True)
+    assert got.schema == {"x": dtype, "x_isnull": pl.UInt8}
+    assert got["x"].to_list() == [mode if v is None else v for v in values]
+    assert got["x_isnull"].to_list() == [int(v is None) for v in values]
+
+
+def test_the_mode_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(3)
+    values: list[str | None] = [f"v{n}" for n in rng.integers(0, 40, 200)]
+    values[::9] = [None] * len(values[::9])
+    twin = SimpleImputer(strategy="most_frequent", missing_values=None)
+    expected = twin.fit_transform(np.array(values, dtype=object).reshape(-1, 1))[:, 0]
+    assert fill(pl.DataFrame({"x": values}), columns="x", statistic="mode")["x"].to_list() == expected.tolist()
+
+
+def test_a_column_without_values_has_no_mode_and_keeps_its_nulls() -> None:
+    frame = pl.DataFrame({"x": [None, None]}, schema={"x": pl.String})
+    assert fill(frame, columns="x", statistic="mode")["x"].to_list() == [None, None]
+
+
+def test_each_column_has_a_mode_of_its_own() -> None:
+    frame = pl.DataFrame({"a": ["x", None], "b": [1, None]})
+    step = FillNull(columns=["a", "b"], statistic="mode", mask=True).resolve(frame.schema)
+    assert [part.writes for part in step.separate()] == [("a", "a_isnull"), ("b", "b_isnull")]
+    with pytest.raises(PipelineError, match=r"FillNull\(mode\) of 2 columns .*separate"):
+        step.measure(frame.lazy(), ENGINE)
+
+
+def test_units_are_added_up_whatever_their_order() -> None:
+    step = FillNull(columns=["x"], statistic="mode")
+    tables = [
+        step.measure(pl.LazyFrame({"x": values}), ENGINE).with_columns(pl.lit(unit, pl.Int64).alias(UNIT))
+        for unit, values in enumerate((["a", "a"], ["b"], ["b", "b", None]))
+    ]
+    total = step.merge([step.merge([tables[2], tables[0]]), tables[1]]).collect()
+    assert step.learn(total).apply(pl.LazyFrame({"x": [None]}, schema={"x": pl.String}), ENGINE).collect().item() == "b"
+
+
+def test_a_mode_of_floats_is_refused() -> None:
+    with pytest.raises(
+        PipelineError, match=r"FillNull\(mode\) takes a string, an integer, .* got Float64 in column 'a'"
+    ):
+        FillNull(columns="a", statistic="mode").resolve(pl.Schema({"a": pl.Float64}))
 
 
 def test_drop_null_drops_rows_with_a_null_in_any_column_and_keeps_nan() -> None:
