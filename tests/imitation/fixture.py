@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 import tests.imitation as imitated_plc
 from cudf_polars.containers import DataType
+from tests.engines.gpu.plans import problems
 from tests.imitation.arrays import Stream, arrow_type, made
 
 from headrace.engines import gpu
@@ -50,8 +51,9 @@ def modules() -> list[ModuleType]:
     return [importlib.import_module(f"{gpu.__name__}.{module.name}") for module in found]
 
 
-def evaluated(_: Any, frame: pl.LazyFrame) -> DeviceFrame:
-    """What a query gives that cudf-polars has translated, by Polars."""
+def evaluated(plan: Any, frame: pl.LazyFrame) -> DeviceFrame:
+    """What a query gives that cudf-polars has translated, by Polars; the plan has to be one that it can evaluate."""
+    assert problems(plan) == []
     return from_polars(query.run_on_host(frame))
 
 
