@@ -7,7 +7,6 @@ aggregations there are for which types is asked of pylibcudf, which needs no dev
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import pylibcudf as plc
@@ -86,12 +85,6 @@ def of_expression(node: Any) -> Iterator[str]:
         case expr.Literal():
             if node.value is None and plc.traits.is_nested(kind):
                 yield f"null as {node.dtype}"
-            if (
-                isinstance(node.value, datetime)
-                and node.value.microsecond
-                and kind.id() == plc.TypeId.TIMESTAMP_NANOSECONDS
-            ):
-                yield f"{node.value} goes through a float"
         case expr.UnaryFunction(name="search_sorted"):
             column, needles = node.children
             if column.dtype.plc_type != needles.dtype.plc_type:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from cudf_polars.containers import DataType
 from cudf_polars.dsl import expr, ir
+from cudf_polars.dsl.expressions.base import ExecutionContext
 from cudf_polars.dsl.translate import Translator
 from tests.engines.gpu.plans import problems
 
@@ -62,7 +63,7 @@ def test_expressions_that_cannot_be_evaluated() -> None:
     places = expr.UnaryFunction(
         DataType(pl.UInt32()), "search_sorted", ("right", False), expr.LiteralColumn(INT, pl.Series([1])), x
     )
-    smallest = expr.Agg(FLOAT, "min", False, expr.base.ExecutionContext.FRAME, n)
+    smallest = expr.Agg(FLOAT, "min", False, ExecutionContext.FRAME, n)
     for value, problem in [
         (expr.Ternary(FLOAT, expr.Col(DataType(pl.Boolean()), "b"), n, x), "branches of"),
         (places, "search_sorted of"),
