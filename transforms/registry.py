@@ -16,6 +16,7 @@ from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBu
 from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts
 from headrace.transforms.differences import Diff, TimeSinceLast
+from headrace.transforms.expanding import Expanding
 from headrace.transforms.groups import GroupStats, GroupStatsAdded
 from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
@@ -63,6 +64,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     RollingStats,
     Diff,
     TimeSinceLast,
+    Expanding,
 )
 
 _FITTED: Final[tuple[type[Operator], ...]] = (

@@ -186,6 +186,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["number", "text"], "by": ["city"], "order": "moment"},
         {"columns": ["odd"], "by": ["city", "flag"], "order": "whole", "n": 2},
     ],
+    "Expanding": [
+        {"columns": ["odd", "big", "flag"], "by": ["city"], "order": "moment", "statistics": ["count", "mean"]},
+        {"columns": ["single"], "by": ["text", "flag"], "order": "whole", "output": "single"},
+    ],
     "Diff": [
         {"columns": ["number", "odd", "single", "big", "small", "flag"], "by": ["city"], "order": "moment"},
         {"columns": ["big"], "by": ["city", "flag"], "order": "whole", "n": 2, "output": "{column}"},
