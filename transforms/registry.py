@@ -17,6 +17,7 @@ from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts
 from headrace.transforms.differences import Diff, TimeSinceLast
 from headrace.transforms.expanding import Expanding
+from headrace.transforms.frequency import DropRare, FrequencyEncode, FrequencyEncoded, RareDropped
 from headrace.transforms.groups import GroupStats, GroupStatsAdded
 from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
@@ -27,6 +28,7 @@ from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
 from headrace.transforms.shape import Cast, Derive, Drop, Rename
 from headrace.transforms.target import TargetEncode, TargetEncoded
+from headrace.transforms.text import Lower, Replace, Strip
 from headrace.transforms.windows import Lag, RollingStats
 
 _SHIPPED: Final[tuple[type[Operator], ...]] = (
@@ -47,10 +49,16 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     # dates and times
     DateParts,
     Cyclic,
+    # text
+    Lower,
+    Strip,
+    Replace,
     # categories
     HashBucket,
     HashCross,
     Categorify,
+    FrequencyEncode,
+    DropRare,
     TargetEncode,
     # lists
     ListLength,
@@ -71,9 +79,11 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     AsOfJoined,
     Categorified,
     Filled,
+    FrequencyEncoded,
     GroupStatsAdded,
     LookupJoined,
     QuantileBucketized,
+    RareDropped,
     Standardized,
     TargetEncoded,
 )

@@ -149,6 +149,12 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["moment", "zoned"], "parts": ["hour", "weekday"], "time_zone": "Asia/Kolkata"},
     ],
     "Cyclic": [{"columns": ["number", "odd", "whole"], "period": 24}],
+    "Lower": [{"columns": ["text", "city", "empty_text"]}, {"columns": ["text"], "output": "{column}_lower"}],
+    "Strip": [
+        {"columns": ["text", "empty_text"]},
+        {"columns": ["text"], "characters": "aé", "side": "start", "output": "{column}_stripped"},
+    ],
+    "Replace": [{"columns": ["text", "empty_text"], "old": "a", "new": "$0"}],
     "HashBucket": [
         {"columns": ["text", "big", "small", "flag", "day"], "n": 1000},
         {"columns": ["text", "city"], "n": 7, "seed": 5, "output": "{column}_hash"},
@@ -159,6 +165,17 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["text", "city"], "joint": True, "min_count": 2, "max_size": 3, "oov_buckets": 4},
         {"columns": ["city", "whole"], "combo": True, "output": "pair"},
         {"columns": ["text"], "vocabulary": ["b", "a"], "output": "{column}_id"},
+    ],
+    "FrequencyEncode": [
+        {"columns": ["text", "big", "small", "flag", "day", "empty_text"]},
+        {"columns": ["big"], "statistic": "share", "output": "{column}"},
+        {"columns": ["empty_text"], "statistic": "share"},
+    ],
+    "DropRare": [
+        {"columns": ["text"], "min_count": 4},
+        {"columns": ["big", "city"], "min_share": 0.2, "output": "{column}_often"},
+        {"columns": ["day"], "min_count": 5, "value": "2020-01-31"},
+        {"columns": ["flag"], "min_share": 0.5, "value": True},
     ],
     "TargetEncode": [
         {"columns": ["city"], "target": "flag", "fold_on": ["big"]},
