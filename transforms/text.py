@@ -1,0 +1,179 @@
+"""Text as text: Lower, Strip and Replace."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+import polars as pl
+from pydantic import Field
+
+from headrace.engines.engine import Engine
+from headrace.transforms.base import Accepts, Transform, named
+from headrace.transforms.columns import Columns
+
+TEXT: Final = Accepts(lambda dtype: dtype == pl.String, "a string")
+
+_BLOCKS: Final = (range(0x0590), range(0x1E00, 0x1F00))
+_CAPITALS: Final = tuple(letter for block in _BLOCKS for letter in map(chr, block) if letter.lower() != letter)
+"""Of the Latin, Greek, Cyrillic and Armenian scripts; their small letters have not changed since Unicode 8."""
+
+_SPACE: Final = "".join(
+    map(
+        chr,
+        (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
+    )
+)
+"""The characters of Unicode's property White_Space."""
+
+
+class Lower(Transform):
+    """Write small letters for capitals.
+
+    Parameters
+    ----------
+    columns
+        Strings. Null stays null.
+    output
+        Name of the result, a String; `{column}` stands for the input's.
+
+    Raises
+    ------
+    PipelineError
+        A column of another type.
+
+    Notes
+    -----
+    Letters of the Latin, Greek, Cyrillic and Armenian scripts (below U+0590, and U+1E00 to U+1EFF), one by one, as
+    Unicode's Lowercase_Mapping has them without regard to language or place in the word: a sigma at the end of a word
+    becomes U+03C3 too, and U+0130 becomes an i and a dot. Other characters stay. The engines' own functions disagree
+    outside ASCII. One pass, no state. NVTabular has `LambdaOp` for it.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> frame = pl.LazyFrame({"city": ["Évora", "ΣΠΑΡΤΗ", None]})
+    >>> Lower(columns="city").apply(frame, CpuEngine()).collect()["city"].to_list()
+    ['évora', 'σπαρτη', None]
+    """
+
+    accepts: ClassVar[Accepts] = TEXT
+
+    columns: Columns
+    output: str = "{column}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output, self.columns)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        small = [letter.lower() for letter in _CAPITALS]
+        return frame.with_columns(
+            pl.col(column).str.replace_many(list(_CAPITALS), small).alias(output)
+            for column, output in zip(self.columns, self.writes, strict=True)
+        )
+
+
+class Strip(Transform):
+    """Take characters off the ends of a text.
+
+    Parameters
+    ----------
+    columns
+        Strings. Null stays null; a text of nothing but such characters becomes the empty text, not null.
+    characters
+        Each of these characters goes, in any order and number; Unicode's 25 of White_Space by default.
+    side
+        `both`, `start` or `end`.
+    output
+        Name of the result, a String; `{column}` stands for the input's.
+
+    Raises
+    ------
+    PipelineError
+        A column of another type.
+
+    Notes
+    -----
+    One pass, no state. NVTabular has `LambdaOp` for it.
+    """
+
+    accepts: ClassVar[Accepts] = TEXT
+
+    columns: Columns
+    characters: str = Field(_SPACE, min_length=1)
+    side: Literal["both", "start", "end"] = "both"
+    output: str = "{column}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output, self.columns)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.with_columns(
+            self._stripped(pl.col(column)).alias(output)
+            for column, output in zip(self.columns, self.writes, strict=True)
+        )
+
+    def _stripped(self, text: pl.Expr) -> pl.Expr:
+        match self.side:
+            case "both":
+                return text.str.strip_chars(self.characters)
+            case "start":
+                return text.str.strip_chars_start(self.characters)
+            case "end":
+                return text.str.strip_chars_end(self.characters)
+
+
+class Replace(Transform):
+    """Put one text in the place of another, wherever it stands.
+
+    Parameters
+    ----------
+    columns
+        Strings. Null stays null.
+    old
+        What is looked for, as it stands and not as a pattern; at least one character. From left to right, without
+        overlaps.
+    new
+        What is put in its place; the empty text takes it away.
+    output
+        Name of the result, a String; `{column}` stands for the input's.
+
+    Raises
+    ------
+    PipelineError
+        A column of another type.
+
+    Notes
+    -----
+    One pass, no state. NVTabular has `LambdaOp` for it.
+    """
+
+    accepts: ClassVar[Accepts] = TEXT
+
+    columns: Columns
+    old: str = Field(min_length=1)
+    new: str
+    output: str = "{column}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output, self.columns)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.with_columns(
+            pl.col(column).str.replace_all(self.old, self.new, literal=True).alias(output)
+            for column, output in zip(self.columns, self.writes, strict=True)
+        )
