@@ -15,6 +15,7 @@ from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine, EngineName, Held
 from headrace.engines.gpu import asof, lists, lookup, parquet, pieces, query, rolling, xxhash64
 from headrace.engines.gpu.frame import DeviceFrame
+from headrace.engines.gpu.memory import device_errors
 from headrace.engines.gpu.source import Chains, Kernel
 from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
@@ -47,7 +48,8 @@ class OnDevice:
         return query.as_source(self.frame.schema, self.frame.select)
 
     def slice(self, first: int, rows: int) -> OnDevice:
-        return OnDevice(self.frame.slice(first, rows))
+        with device_errors():
+            return OnDevice(self.frame.slice(first, rows))
 
     def to_polars(self) -> pl.DataFrame:
         return query.to_polars(self.frame)

@@ -129,7 +129,8 @@ def as_source(schema: pl.Schema, compute: Callable[[list[str]], DeviceFrame]) ->
             yield packed(compute(asked).select(wanted))
             return
         try:
-            host = to_polars(compute(asked).select(asked))
+            with device_errors():
+                host = to_polars(compute(asked).select(asked))
         except BaseException as problem:
             for failures in list(_failures.values()):
                 failures.append(problem)

@@ -73,6 +73,11 @@ def test_what_a_source_raises_is_raised_as_it_was(
     assert caught.value is problem
 
 
+def test_what_the_device_raises_in_a_source_is_an_error_of_ours() -> None:
+    with pytest.raises(GpuMemoryError, match="the device has no memory left: std::bad_alloc"):
+        query.run_on_host(failing(MemoryError("std::bad_alloc")))
+
+
 def test_an_error_of_the_query_itself_stays() -> None:
     with pytest.raises(pl.exceptions.PolarsError, match="conversion from"):
         query.run_on_host(query.as_source(SCHEMA, held).select(pl.col("b").cast(pl.Int64)))
