@@ -59,6 +59,14 @@ def test_remainders_and_powers_of_integers(gpu: TaskEngine) -> None:
     assert_same(gpu, rows, a % b, a // b, a % (2**63 - 1), a % 3, a**2)
 
 
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32])
+def test_rounding(gpu: TaskEngine, dtype: type[pl.DataType]) -> None:
+    ties = pl.DataFrame(
+        {"a": [n / 8 for n in range(-40, 41)] + [n / 1000 for n in range(0, 4000, 5)] + [1e308, NAN, INF]}
+    )
+    assert_same(gpu, ties.cast(dtype), *(pl.col("a").round(decimals) for decimals in (0, 1, 2, 8)))
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_casts_of_what_does_not_fit_give_null(gpu: TaskEngine, target: type[pl.DataType]) -> None:
     assert_same(

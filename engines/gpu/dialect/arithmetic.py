@@ -3,7 +3,8 @@
 To Polars NaN equals NaN and is greater than all else; libcudf compares as IEEE 754 does, where every comparison with
 NaN is false. A remainder of floats is `x - floor(x / y) * y` to Polars, and C's `fmod` to libcudf; that of integers is
 `(x % y + y) % y` there, which overflows where y is above half the type's range. A power of integers goes by way of
-Float64. `log1p` is `log(1 + x)` there, which has no correct digit left where x is small.
+Float64. `log1p` is `log(1 + x)` there, which has no correct digit left where x is small, and rounding to some decimals
+rounds the fraction alone, so that ties fall otherwise.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import polars as pl
+from cudf_polars.containers import DataType
 from cudf_polars.dsl import expr
 from pylibcudf.binaryop import BinaryOperator as Op
 
 from headrace.engines.gpu.dialect.once import BOOLEAN, Once, given, kind
 
+_FLOAT64: Final = DataType(pl.Float64())
 _SERIES_BELOW: Final = 1e-4
 """Up to here four terms of the series of log(1 + x) are exact in Float64, and from here on log(1 + x) is in Float32."""
 
@@ -54,6 +57,21 @@ def log1p(node: expr.UnaryFunction) -> expr.Expr:
     small = expr.BinOp(BOOLEAN, Op.LESS, expr.UnaryFunction(dtype, "abs", (), x), number(_SERIES_BELOW))
     body = expr.Ternary(dtype, small, expr.BinOp(dtype, Op.MUL, x, series), node.reconstruct([x]))
     return Once(dtype, body, child if child.dtype == dtype else expr.Cast(dtype, True, child))
+
+
+def rounded(node: expr.UnaryFunction) -> expr.Expr:
+    """The nearest multiple of a power of ten: of the number times that power as Float64."""
+    [child] = node.children
+    decimals, mode = node.options
+    if not decimals or not kind(child).is_float():
+        return node
+    wide = child if child.dtype == _FLOAT64 else expr.Cast(_FLOAT64, True, child)
+    x, power = given(_FLOAT64), expr.Literal(_FLOAT64, 10.0**decimals)
+    scaled = expr.BinOp(_FLOAT64, Op.MUL, x, power)
+    nearest = expr.BinOp(_FLOAT64, Op.DIV, expr.UnaryFunction(_FLOAT64, "round", (0, mode), scaled), power)
+    held = _of(Op.LESS, expr.UnaryFunction(_FLOAT64, "abs", (), scaled), expr.Literal(_FLOAT64, math.inf))
+    body: expr.Expr = expr.Ternary(_FLOAT64, held, nearest, x)  # what is too large for the power has no decimals
+    return Once(node.dtype, body if node.dtype == _FLOAT64 else expr.Cast(node.dtype, True, body), wide)
 
 
 def _compared(op: Any, left: expr.Expr, right: expr.Expr) -> expr.Expr:

@@ -40,6 +40,8 @@ class Dialect(Translator):
                 return zones.temporal(found)
             case expr.UnaryFunction(name="log1p"):
                 return arithmetic.log1p(found)
+            case expr.UnaryFunction(name="round"):
+                return arithmetic.rounded(found)
             case expr.Literal():
                 return zones.constant(_known(found))
         _refuse(found)

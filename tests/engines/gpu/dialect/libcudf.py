@@ -221,6 +221,13 @@ def unary(node: expr.UnaryFunction, row: Mapping[str, Any]) -> Any:
             return found[1] if x is None else x
         case "abs":
             return None if x is None else abs(x)
+        case "round":
+            if x is None or isinstance(x, int) or not math.isfinite(x):
+                return x
+            assert node.options[0] == 0
+            return (
+                float(np.rint(x)) if node.options[1] == "half_to_even" else math.copysign(math.floor(abs(x) + 0.5), x)
+            )
         case "log1p":  # by libcudf's expression: log(x + 1)
             with np.errstate(all="ignore"):
                 return None if x is None else float(np.log(np.float64(x) + 1.0))

@@ -89,3 +89,16 @@ def test_small_logarithms_keep_their_digits() -> None:
 def test_logarithms_at_the_ends() -> None:
     frame = pl.DataFrame({"x": [-1.0, -2.0, INF, -INF, NAN, None]})
     assert_same(frame, pl.col("x").log1p())
+
+
+@pytest.mark.parametrize("mode", ["half_to_even", "half_away_from_zero"])
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32])
+@pytest.mark.parametrize("decimals", [0, 1, 2, 8])
+def test_rounding(decimals: int, dtype: type[pl.DataType], mode: str) -> None:
+    ties = [n / 8 for n in range(-40, 41)] + [n / 1000 for n in range(0, 4000, 5)] + [2.675, 1.005, 1e308, -1e306]
+    frame = pl.DataFrame({"x": [*ties, NAN, INF, -INF, None]}).cast(dtype)
+    assert_same(frame, pl.col("x").round(decimals, mode=mode))  # type: ignore[arg-type]
+
+
+def test_integers_are_round() -> None:
+    assert_same(pl.DataFrame({"n": [1, None, -15]}), pl.col("n").round(1))
