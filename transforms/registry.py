@@ -14,7 +14,7 @@ from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Operator
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
 from headrace.transforms.categorify import Categorified, Categorify
-from headrace.transforms.dates import Cyclic, DateParts
+from headrace.transforms.dates import Cyclic, DateParts, TimeZone
 from headrace.transforms.differences import Diff, TimeSinceLast
 from headrace.transforms.expanding import Expanding
 from headrace.transforms.frequency import DropRare, FrequencyEncode, FrequencyEncoded, RareDropped
@@ -49,6 +49,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     # dates and times
     DateParts,
     Cyclic,
+    TimeZone,
     # text
     Lower,
     Strip,

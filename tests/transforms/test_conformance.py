@@ -149,6 +149,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["moment", "zoned"], "parts": ["hour", "weekday"], "time_zone": "Asia/Kolkata"},
     ],
     "Cyclic": [{"columns": ["number", "odd", "whole"], "period": 24}],
+    "TimeZone": [
+        {"columns": ["moment", "zoned"], "zone": "Asia/Kolkata"},
+        {"columns": ["zoned"], "zone": "UTC", "output": "{column}_utc"},
+    ],
     "Lower": [{"columns": ["text", "city", "empty_text"]}, {"columns": ["text"], "output": "{column}_lower"}],
     "Strip": [
         {"columns": ["text", "empty_text"]},
