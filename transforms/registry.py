@@ -24,6 +24,8 @@ from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJo
 from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
 from headrace.transforms.numeric import Clip, Log1p
+from headrace.transforms.onehot import OneHot, OneHotEncoded
+from headrace.transforms.ranges import MinMax, Rescaled, RobustScale
 from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
 from headrace.transforms.shape import Cast, Derive, Drop, Rename
@@ -44,6 +46,8 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Clip,
     Log1p,
     Standardize,
+    MinMax,
+    RobustScale,
     Bucketize,
     QuantileBucketize,
     # dates and times
@@ -60,6 +64,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Categorify,
     FrequencyEncode,
     DropRare,
+    OneHot,
     TargetEncode,
     # lists
     ListLength,
@@ -83,8 +88,10 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     FrequencyEncoded,
     GroupStatsAdded,
     LookupJoined,
+    OneHotEncoded,
     QuantileBucketized,
     RareDropped,
+    Rescaled,
     Standardized,
     TargetEncoded,
 )

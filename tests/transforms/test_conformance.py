@@ -134,6 +134,14 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     ],
     "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
     "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
+    "MinMax": [
+        {"columns": "numeric"},
+        {"columns": ["number", "constant", "nothing"], "lower": -1, "output": "{column}_scaled"},
+    ],
+    "RobustScale": [
+        {"columns": "numeric"},
+        {"columns": ["number", "constant", "nothing"], "lower": 10, "upper": 90, "output": "{column}_scaled"},
+    ],
     "Bucketize": [
         {"columns": "numeric", "boundaries": [-1, 0.5, 2**53 + 1]},
         {"columns": ["number", "flag"], "boundaries": [1], "nulls": "own", "output": "{column}_bucket"},
@@ -180,6 +188,14 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["big", "city"], "min_share": 0.2, "output": "{column}_often"},
         {"columns": ["day"], "min_count": 5, "value": "2020-01-31"},
         {"columns": ["flag"], "min_share": 0.5, "value": True},
+    ],
+    "OneHot": [
+        {"columns": ["text", "city"], "values": ["a", "", "日本"], "nulls": "own", "others": "own"},
+        {"columns": ["day"], "values": ["2024-02-29"]},
+        {"columns": ["text"], "max_values": 8, "nulls": "own", "others": "own"},
+        {"columns": ["big"], "max_values": 7, "output": "{value}_{column}"},
+        {"columns": ["flag"], "max_values": 2},
+        {"columns": ["day"], "max_values": 4},
     ],
     "TargetEncode": [
         {"columns": ["city"], "target": "flag", "fold_on": ["big"]},
