@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_refused() -> None:
         Diff(columns=["a", "b"], by="k", order="t", output="x")
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         Diff(columns="a", by="k", order="t", n=0)
-    schema = pl.Schema({**FLIGHTS.schema, "wide": pl.UInt64})
+    schema = FLIGHTS.with_columns(wide=pl.lit(1, pl.UInt64)).schema
     with pytest.raises(PipelineError, match=r"Diff takes .* other than UInt64, got UInt64 in column 'wide'"):
         Diff(columns="wide", by="plane", order="at").resolve(schema)
     with pytest.raises(PipelineError, match="Diff orders by a number or a time, got String in column 'plane'"):

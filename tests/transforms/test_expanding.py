@@ -144,7 +144,7 @@ def test_fields_that_do_not_fit(fields: dict[str, Any], message: str) -> None:
 
 
 def test_columns_that_do_not_fit() -> None:
-    schema = pl.Schema({**FLIGHTS.schema, "part": pl.Float64})
+    schema = FLIGHTS.with_columns(part=pl.lit(0.5)).schema
     with pytest.raises(PipelineError, match="an integer, a date or a datetime, got Float64 in 'part'"):
         Expanding(columns="delay", by="plane", order="part").resolve(schema)
     with pytest.raises(PipelineError, match="Expanding takes a number or a boolean, got String in column 'plane'"):
