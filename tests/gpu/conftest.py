@@ -12,6 +12,17 @@ from headrace.engines.detect import choose
 
 HERE: Final = Path(__file__).parent
 
+POOL: Final = 0.3
+"""The part of the device that this process takes; tests start workers beside it."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pool() -> None:
+    """One pool for this process, made before an engine takes its own. Not set up where all tests are skipped."""
+    from headrace.engines.gpu.memory import use_pool
+
+    use_pool(POOL)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     own = [item for item in items if item.path.parent == HERE]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.engines.parity import assert_same_dataset
+from tests.gpu.conftest import POOL
 from tests.pipelines.conftest import published
 from tests.pipelines.families import every_family
 
+from headrace.engines.gpu.options import GpuOptions
 from headrace.pipelines.load import load_pipeline
 from headrace.pipelines.model import Pipeline
 
@@ -18,7 +21,13 @@ CLUSTERS = ("inline", "cuda:1")
 def compare(pipeline: Pipeline, folder: Path, cluster: str, partition_bytes: int | None = None) -> None:
     cpu = published(pipeline, folder / "cpu", cluster="inline")
     gpu = published(
-        pipeline, folder / "gpu", engine="gpu", cluster=cluster, strict_gpu=True, partition_bytes=partition_bytes
+        pipeline,
+        folder / "gpu",
+        engine="gpu",
+        cluster=cluster,
+        gpu=GpuOptions(pool=POOL),
+        strict_gpu=True,
+        partition_bytes=partition_bytes,
     )
     assert_same_dataset(cpu, gpu)
     assert gpu[0].producer.engine == "gpu"
@@ -33,8 +42,9 @@ def test_operators_of_every_family(tmp_path: Path, order: str, cluster: str) -> 
 def test_partitions_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.pipelines.plan.UNIT_ROWS", 16)
     pipeline = every_family(tmp_path / "source")
-    whole = published(pipeline, tmp_path / "whole", engine="gpu", cluster="inline", partition_bytes=1 << 30)
-    cut = published(pipeline, tmp_path / "cut", engine="gpu", cluster="inline", partition_bytes=1)
+    on_gpu: dict[str, Any] = {"engine": "gpu", "cluster": "inline", "gpu": GpuOptions(pool=POOL)}
+    whole = published(pipeline, tmp_path / "whole", **on_gpu, partition_bytes=1 << 30)
+    cut = published(pipeline, tmp_path / "cut", **on_gpu, partition_bytes=1)
     assert_same_dataset(whole, cut)
 
 
