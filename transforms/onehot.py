@@ -185,12 +185,12 @@ class OneHotEncoded(Transform):
         value = pl.col(column)
         values = pl.Series([literal(v, dtype) for v in self.values], dtype=dtype)
         flags = [(value == pl.lit(v, dtype=dtype)).fill_null(False) for v in values]
-        flags += [pl.lit(False)] * ((self.max_values or 0) - len(values))
+        # Of the column all the same: that a result is made of it shows before there are values.
+        flags += [value.is_null() & value.is_not_null()] * ((self.max_values or 0) - len(values))
         if self.nulls == "own":
             flags.append(value.is_null())
         if self.others == "own":
-            known = value.is_in(pl.lit(values).implode()) if len(values) else pl.lit(False)
-            flags.append(value.is_not_null() & ~known.fill_null(True))
+            flags.append(value.is_not_null() & ~value.is_in(pl.lit(values).implode()).fill_null(True))
         return flags
 
 

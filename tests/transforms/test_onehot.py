@@ -120,6 +120,14 @@ def test_nothing_to_learn_from() -> None:
         assert got == {"x_top1": [0, 0], "x_other": [1, 0]}
 
 
+def test_every_result_is_made_of_the_column_even_before_there_are_values() -> None:
+    schema = pl.Schema({"other": pl.Int64(), "x": pl.String()})
+    (fitted,) = learned(OneHot(columns="x", max_values=2, nulls="own", others="own"), pl.DataFrame(schema=schema))
+    for name in ("x_top1", "x_top2", "x_null", "x_other"):
+        query = fitted.apply(pl.LazyFrame(schema=schema), CpuEngine()).select(name)
+        assert 'PROJECT["x"]' in query.explain()
+
+
 @pytest.mark.parametrize("fields", [{"values": ("2020-01-31", "a")}, {"max_values": 3, "nulls": "own"}])
 def test_saved_and_loaded(fields: dict[str, Any]) -> None:
     (fitted,) = learned(OneHot(columns="x", **fields), FRAME.select("x"))
