@@ -1,4 +1,4 @@
-"""Numbers taken one at a time: Clip and Log1p."""
+"""Numbers taken one at a time: Clip, Log1p and Sqrt."""
 
 from __future__ import annotations
 
@@ -115,6 +115,47 @@ class Log1p(Transform):
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
             pl.col(column).cast(pl.Float64).log1p().cast(pl.Float32).alias(output)
+            for column, output in zip(self.columns, self.writes, strict=True)
+        )
+
+
+class Sqrt(Transform):
+    """The square root, computed in Float64 and written as Float32.
+
+    Parameters
+    ----------
+    columns
+        Numbers or booleans. Null stays null; values below 0 give NaN (clip them first).
+    output
+        Name of the result; `{column}` stands for the input's.
+
+    Notes
+    -----
+    In scikit-learn a FunctionTransformer of `numpy.sqrt`, in NVTabular a LambdaOp.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> Sqrt(columns="area").apply(pl.LazyFrame({"area": [9, None]}), CpuEngine()).collect()["area"].to_list()
+    [3.0, None]
+    """
+
+    accepts: ClassVar[Accepts] = NUMERIC
+
+    columns: Columns
+    output: str = "{column}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns.names
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return named(self.output, self.columns)
+
+    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.with_columns(
+            pl.col(column).cast(pl.Float64).sqrt().cast(pl.Float32).alias(output)
             for column, output in zip(self.columns, self.writes, strict=True)
         )
 

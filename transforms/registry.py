@@ -23,7 +23,7 @@ from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
 from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
-from headrace.transforms.numeric import Clip, Log1p
+from headrace.transforms.numeric import Clip, Log1p, Sqrt
 from headrace.transforms.onehot import OneHot, OneHotEncoded
 from headrace.transforms.ranges import MinMax, Rescaled, RobustScale
 from headrace.transforms.rows import Filter
@@ -45,6 +45,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     FillNull,
     Clip,
     Log1p,
+    Sqrt,
     Standardize,
     MinMax,
     RobustScale,

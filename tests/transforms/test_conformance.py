@@ -133,6 +133,7 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["small"], "lower": -1000},
     ],
     "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
+    "Sqrt": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_root"}],
     "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
     "MinMax": [
         {"columns": "numeric"},

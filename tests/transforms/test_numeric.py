@@ -1,4 +1,4 @@
-"""Clip and Log1p against literals."""
+"""Clip, Log1p and Sqrt against literals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.numeric import Clip, Log1p
+from headrace.transforms.numeric import Clip, Log1p, Sqrt
 
 ENGINE = CpuEngine()
 
@@ -70,3 +70,21 @@ def test_log1p_is_float32_whatever_the_input() -> None:
 def test_log1p_of_minus_one_and_less() -> None:
     got = Log1p(columns="x").apply(pl.LazyFrame({"x": [-1.0, -2.0, math.inf]}), ENGINE).collect()
     assert str(got["x"].to_list()) == "[-inf, nan, inf]"
+
+
+def test_sqrt_is_float32_whatever_the_input() -> None:
+    frame = pl.LazyFrame({"f": [2.25, None], "i": [0, 2**62], "b": [True, False]})
+    got = Sqrt(columns=["f", "i", "b"], output="{column}_root").apply(frame, ENGINE).collect()
+    assert got.select("^.*_root$").schema == {"f_root": pl.Float32, "i_root": pl.Float32, "b_root": pl.Float32}
+    assert got.select("^.*_root$").rows() == [(1.5, 0.0, 1.0), (None, float(2**31), 0.0)]
+    assert got.select("f", "i", "b").equals(frame.collect())
+
+
+def test_sqrt_below_zero_is_nan() -> None:
+    got = Sqrt(columns="x").apply(pl.LazyFrame({"x": [-1.0, -math.inf, math.inf, math.nan]}), ENGINE).collect()
+    assert str(got["x"].to_list()) == "[nan, nan, inf, nan]"
+
+
+def test_sqrt_refuses_text_by_column() -> None:
+    with pytest.raises(PipelineError, match="Sqrt takes a number or a boolean, got String in column 'x'"):
+        Sqrt(columns="x").resolve(pl.Schema({"x": pl.String}))
