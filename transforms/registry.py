@@ -25,6 +25,7 @@ from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
 from headrace.transforms.numeric import Clip, Log1p, Sqrt
 from headrace.transforms.onehot import OneHot, OneHotEncoded
+from headrace.transforms.power import Power
 from headrace.transforms.ranges import MinMax, Rescaled, RobustScale
 from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
@@ -46,6 +47,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Clip,
     Log1p,
     Sqrt,
+    Power,
     Standardize,
     MinMax,
     RobustScale,

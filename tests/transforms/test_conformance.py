@@ -134,6 +134,7 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     ],
     "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
     "Sqrt": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_root"}],
+    "Power": [{"columns": "numeric", "exponent": 0.5}, {"columns": ["number"], "exponent": -2, "output": "{column}_p"}],
     "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
     "MinMax": [
         {"columns": "numeric"},
