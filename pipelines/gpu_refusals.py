@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -11,6 +11,9 @@ from headrace.engines.cpu import CpuEngine
 from headrace.pipelines.resolve import Resolved
 from headrace.schemas.errors import CapabilityError
 from headrace.schemas.names import ROW
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
 _NOT_ON_DEVICE: Final = (pl.Binary, pl.Time, pl.Categorical, pl.Enum, pl.Int128, pl.Object, pl.Null)
 """Types that cudf-polars has no columns of, not even to hand them on to a step that runs on the CPU."""
@@ -81,5 +84,5 @@ def _schemas(resolved: Resolved) -> Iterator[tuple[str, pl.Schema]]:
         yield placed.label, pl.Schema({name: schema[name] for name in placed.form.writes if name in schema})
 
 
-def _instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
+def _instance(dtype: PolarsDataType) -> pl.DataType:
     return dtype() if isinstance(dtype, type) else dtype

@@ -82,7 +82,10 @@ class GpuEngine:
         return [self.hold(frame).to_polars() for frame in frames]
 
     def hold(self, frame: pl.LazyFrame) -> OnDevice:
-        return OnDevice(self._prepared(frame)())
+        return OnDevice(self._run(frame))
+
+    def _run(self, frame: pl.LazyFrame) -> DeviceFrame:
+        return self._prepared(frame)()
 
     def _prepared(self, frame: pl.LazyFrame) -> Callable[[], DeviceFrame]:
         """What runs a query, on the CPU if it does not translate."""
@@ -117,7 +120,7 @@ class GpuEngine:
             return apply(frame, self)
         self._falls_back(label, lacking)
         # Between two sources: what comes before and after it stays on the device.
-        before = query.as_source(schema, lambda wanted: query.run(frame.select(wanted)))
+        before = query.as_source(schema, lambda wanted: self._run(frame.select(wanted)))
         after = apply(before, self._cpu)
         return query.as_source(
             after.collect_schema(), lambda wanted: query.from_polars(query.run_on_host(after.select(wanted)))
@@ -153,7 +156,7 @@ class GpuEngine:
             values = self._vocabularies.of(vocabulary)
             return lookup.gpu(rows, column, values, output, first=first, missing=missing, null=null)
 
-        return self._chains.add(frame, Kernel((column,), {output: pl.Int32()}, body))
+        return self._chains.add(frame, Kernel((column,), {output: pl.Int32()}, body), self._run)
 
     def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
         if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
@@ -162,7 +165,7 @@ class GpuEngine:
         def body(rows: DeviceFrame) -> DeviceFrame:
             return xxhash64.gpu(rows, column, output, seed)
 
-        return self._chains.add(frame, Kernel((column,), {output: pl.UInt64()}, body))
+        return self._chains.add(frame, Kernel((column,), {output: pl.UInt64()}, body), self._run)
 
     def join_asof(
         self,
@@ -181,7 +184,7 @@ class GpuEngine:
         def body(rows: DeviceFrame) -> DeviceFrame:
             return asof.gpu(
                 rows,
-                query.run(table),
+                self._run(table),
                 by=by,
                 left_on=left_on,
                 right_on=right_on,
@@ -190,7 +193,7 @@ class GpuEngine:
                 exact=exact,
             )
 
-        return self._chains.add(frame, Kernel((*by, left_on), added, body))
+        return self._chains.add(frame, Kernel((*by, left_on), added, body), self._run)
 
     def rolling(
         self,
@@ -207,14 +210,14 @@ class GpuEngine:
         def body(rows: DeviceFrame) -> DeviceFrame:
             return rolling.gpu(rows, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
 
-        return self._chains.add(frame, Kernel(tuple(reads), {o.name: o.dtype for o in outputs}, body))
+        return self._chains.add(frame, Kernel(tuple(reads), {o.name: o.dtype for o in outputs}, body), self._run)
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: Operation, output: str) -> pl.LazyFrame:
         def body(rows: DeviceFrame) -> DeviceFrame:
             return lists.gpu(rows, column, operation, output)
 
         dtype = output_dtype(operation, frame.collect_schema()[column])
-        return self._chains.add(frame, Kernel((column,), {output: dtype}, body))
+        return self._chains.add(frame, Kernel((column,), {output: dtype}, body), self._run)
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.gpu_write(path, _held(rows), bucket, buckets)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from headrace.engines.gpu.frame import DeviceFrame
-from headrace.engines.gpu.query import as_source, run
+from headrace.engines.gpu.query import as_source
+
+Run = Callable[[pl.LazyFrame], DeviceFrame]
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,10 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Chain:
-    """A query, and the kernels that follow on it with nothing in between: the query runs once for all of them."""
+    """A query, what runs it, and the kernels that follow on it with nothing in between: it runs once for all."""
 
     frame: pl.LazyFrame
+    run: Run
     kernels: tuple[Kernel, ...] = ()
 
     def compute(self, wanted: Sequence[str]) -> DeviceFrame:
@@ -50,7 +53,7 @@ class Chain:
             if needed.keys() & kernel.writes.keys():
                 kept.append((kernel, list(needed)))
                 needed = dict.fromkeys([*(c for c in needed if c not in kernel.writes), *kernel.reads])
-        rows = run(self.frame.select(c for c in self.frame.collect_schema() if c in needed))
+        rows = self.run(self.frame.select(c for c in self.frame.collect_schema() if c in needed))
         for kernel, behind in reversed(kept):
             rows = kernel.body(rows).select(behind)
         return rows.select(list(wanted))
@@ -62,10 +65,10 @@ class Chains:
     def __init__(self) -> None:
         self._chains: dict[int, Chain] = {}
 
-    def add(self, frame: pl.LazyFrame, kernel: Kernel) -> pl.LazyFrame:
-        """The query with a kernel behind it."""
-        before = self._chains.get(id(frame)) or Chain(frame)
-        chain = Chain(before.frame, (*before.kernels, kernel))
+    def add(self, frame: pl.LazyFrame, kernel: Kernel, run: Run) -> pl.LazyFrame:
+        """The query with a kernel behind it; `run` runs what is before the first kernel."""
+        before = self._chains.get(id(frame)) or Chain(frame, run)
+        chain = Chain(before.frame, before.run, (*before.kernels, kernel))
         schema = pl.Schema({**frame.collect_schema(), **kernel.writes})
         source = as_source(schema, chain.compute)
         self._chains[id(source)] = chain

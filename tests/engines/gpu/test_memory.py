@@ -198,7 +198,7 @@ def test_a_device_that_cannot_be_used_is_one_error(device: Rmm, monkeypatch: pyt
 def test_the_real_rmm_has_what_is_used() -> None:
     for name in (n for n in vars(Rmm) if not n.startswith("_")):
         assert hasattr(rmm.mr, name), name
-    stub = Path(rmm.pylibrmm.__file__).parent / "memory_resource" / "_memory_resource.pyi"
+    stub = Path(rmm.__file__).parent / "pylibrmm" / "memory_resource" / "_memory_resource.pyi"
     kinds = {k.name: k for k in ast.parse(stub.read_text()).body if isinstance(k, ast.ClassDef)}
     [made] = [f for f in kinds["PoolMemoryResource"].body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
     assert [a.arg for a in made.args.args] == ["self", "upstream_mr", "initial_pool_size", "maximum_pool_size"]

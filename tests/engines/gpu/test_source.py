@@ -36,8 +36,8 @@ class Copying:
 
 def test_kernels_that_follow_each_other_run_over_one_query() -> None:
     chains, copying = Chains(), Copying()
-    first = chains.add(ROWS, copying.kernel("a", "x"))
-    second = chains.add(first, copying.kernel("x", "y"))
+    first = chains.add(ROWS, copying.kernel("a", "x"), query.run)
+    second = chains.add(first, copying.kernel("x", "y"), query.run)
     assert query.run_on_host(second).to_dict(as_series=False) == {
         "a": [1, 2],
         "b": [3, 4],
@@ -50,7 +50,7 @@ def test_kernels_that_follow_each_other_run_over_one_query() -> None:
 
 def test_a_kernel_that_nobody_asks_does_not_run() -> None:
     chains, copying = Chains(), Copying()
-    both = chains.add(chains.add(ROWS, copying.kernel("a", "x")), copying.kernel("b", "y"))
+    both = chains.add(chains.add(ROWS, copying.kernel("a", "x"), query.run), copying.kernel("b", "y"), query.run)
     assert query.run_on_host(both.select("y", "c")).rows() == [(3, 5), (4, 6)]
     assert copying.given == [["b", "c"]]
 
@@ -59,22 +59,22 @@ def test_what_only_one_kernel_reads_is_gone_behind_it() -> None:
     chains, copying = Chains(), Copying()
     frame = ROWS
     for source, target in (("a", "x"), ("b", "y"), ("c", "z")):
-        frame = chains.add(frame, copying.kernel(source, target))
+        frame = chains.add(frame, copying.kernel(source, target), query.run)
     assert query.run_on_host(frame.select("x", "y", "z")).rows() == [(1, 3, 5), (2, 4, 6)]
     assert copying.given == [["a", "b", "c"], ["b", "c", "x"], ["c", "x", "y"]]
 
 
 def test_a_kernel_may_write_what_it_reads_and_what_was_there() -> None:
     chains, copying = Chains(), Copying()
-    replaced = chains.add(chains.add(ROWS, copying.kernel("a", "b")), copying.kernel("b", "c"))
+    replaced = chains.add(chains.add(ROWS, copying.kernel("a", "b"), query.run), copying.kernel("b", "c"), query.run)
     assert query.run_on_host(replaced.select("c", "b")).rows() == [(1, 1), (2, 2)]
     assert copying.given == [["a"], ["b"]]
 
 
 def test_a_chain_lives_as_long_as_its_query() -> None:
     chains = Chains()
-    first = chains.add(ROWS, Copying().kernel("a", "x"))
-    second = weakref.ref(chains.add(first, Copying().kernel("x", "y")))
+    first = chains.add(ROWS, Copying().kernel("a", "x"), query.run)
+    second = weakref.ref(chains.add(first, Copying().kernel("x", "y"), query.run))
     gc.collect()
     assert second() is None
     assert list(chains._chains) == [id(first)]
