@@ -22,7 +22,7 @@ from headrace.schemas.errors import DataError, GpuMemoryError
 
 __all__ = ["on_gpu"]
 
-pytestmark = pytest.mark.usefixtures("no_report", "on_gpu", "small_units")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_report", "on_gpu", "small_units")]
 
 STEPS: list[dict[str, Any]] = [
     {"Lag": {"columns": ["x"], "by": ["c"], "order": "at"}},

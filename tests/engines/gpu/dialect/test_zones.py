@@ -23,6 +23,7 @@ def around_transitions(zone: str) -> pl.Series:
 
 
 @pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.slow
 def test_transitions_are_those_of_polars(zone: str) -> None:
     times, ahead = transitions(zone)
     instants = around_transitions(zone)
@@ -46,6 +47,7 @@ def frame(zone: str, unit: str = "us") -> pl.DataFrame:
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 @pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.slow
 def test_clocks_show_what_they_do_on_the_cpu(zone: str, unit: str) -> None:
     rows = frame(zone, unit).filter(pl.col("t").dt.year().is_between(1900, 2200) | pl.col("t").is_null())
     for expression in (
