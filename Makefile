@@ -44,7 +44,8 @@ fast: $(DEV_STAMP)
 bench: $(DEV_STAMP) ## headrace against a hand-written script, pandas and scikit-learn
 	$(BIN)/python -m benchmarks.ctr_compare
 
-gpu-test: $(DEV_STAMP) ## the tests that need a GPU; each says why where there is none
+gpu-test: $(DEV_STAMP) ## the tests that need a GPU; an error where there is none
+	@$(BIN)/python -c "from headrace.engines.detect import choose; c = choose('auto'); raise SystemExit(None if c.engine == 'gpu' else 'error: no GPU engine here: ' + c.reason)"
 	$(BIN)/python -m pytest -m gpu tests/gpu
 
 gpu-bench: $(DEV_STAMP) ## ctr on the GPU: headrace, plain cuDF, plain dask-cudf, the floor

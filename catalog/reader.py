@@ -133,7 +133,7 @@ class Dataset:
         split
             Its rows keep the published order.
         columns
-            In this order; all of them if not given. Numbers and booleans become tensors of their own type and `rows`
+            In this order. If not given, all but keys, times and groups, which are kept beside features. Numbers and booleans become tensors of their own type and `rows`
             elements; lists of one fixed size a tensor of two dimensions; other lists a `Ragged(values, offsets)`.
         device
             `cuda:N`, the GPU to decode on, counted among those that are visible; or `cpu`.
@@ -159,6 +159,9 @@ class Dataset:
         more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
         are copied once, a column at a time.
         """
+        if columns is None:
+            kept = {c.name for c in self.manifest.columns if c.role in ("key", "time", "group")}
+            columns = [name for name in self.columns if name not in kept]
         return devices.tensors(self._wanted(split, columns), device, lambda: self.arrow(split, columns))
 
     def _wanted(self, split: str, columns: Sequence[str] | None) -> devices.Wanted:

@@ -93,7 +93,9 @@ class _Run:
         if there is not None:
             self._done(there)
             return
-        chosen, cluster = place(self.options.engine, self.options.cluster, self.options.gpu)
+        chosen, cluster = place(
+            self.options.engine, self.options.cluster, self.options.gpu, strict=self.options.strict_gpu
+        )
         engine = EngineSpec(
             name=chosen.engine,
             strict=self.options.strict_gpu,

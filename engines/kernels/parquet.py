@@ -149,9 +149,12 @@ def plain_table(table: pa.Table, *, nullable: Collection[str] = ()) -> pa.Table:
 
 def has_nulls(name: str, what: str) -> DataError:
     """The refusal of a column that is to be REQUIRED and holds nulls."""
+    inside = what.endswith("in its lists")
     return DataError(
         f"column {name!r} is published as required and has {what}",
-        hint="fill it (FillNull), drop the rows (DropNull), or let it be nullable",
+        hint="no step fills elements of lists: leave such rows out with a Filter, or fill them where the data is made"
+        if inside
+        else "fill it (FillNull), drop the rows (DropNull), or let it be nullable",
     )
 
 

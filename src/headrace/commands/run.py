@@ -70,7 +70,7 @@ def run(
     from headrace.engines.placement import place
 
     gpu, screen = parse_gpu_options(gpu_settings), terminal()
-    chosen, led_by = place(engine, cluster, gpu).chosen, choose_orchestrator(orchestrator)
+    chosen, led_by = place(engine, cluster, gpu, strict=strict_gpu).chosen, choose_orchestrator(orchestrator)
     led_words = "Prefect" if led_by.name == "prefect" else "headrace itself"
     screen.note(f"engine: {chosen.engine} ({chosen.reason}); stages run by {led_words} ({led_by.reason})")
 
