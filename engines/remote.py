@@ -204,15 +204,27 @@ def attempt(function: Callable[[Spec], Result], spec: Spec, version: str) -> Res
     if version != _version():  # a worker that joined after the others had been asked
         problem = f"this worker runs headrace {_version()}, the client {version}"
         return Refused(CapabilityError(problem, hint="install the same version on every worker"), "")
+    # The frames of a traceback hold what the task held, rows on a device too, and this worker keeps what comes of a
+    # task until the client has it.
     try:
         return function(spec)
-    except RunError:
-        raise
     except HeadraceError as error:
-        # The frames of its traceback hold what the task held; this worker keeps the result until the client has it.
+        if isinstance(error, RunError):
+            _empty(error)
+            raise
         trace = traceback.format_exc()
         error.__cause__ = error.__context__ = None
         return Refused(error.with_traceback(None), trace)
+    except Exception as error:
+        _empty(error)
+        raise
+
+
+def _empty(error: BaseException | None) -> None:
+    """Let go of what the frames of an error hold, and of the errors behind it; their lines stay."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 @cache

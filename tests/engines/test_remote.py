@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from importlib import metadata
 
 import pytest
@@ -36,6 +38,33 @@ def test_what_the_task_held_is_not_held_by_its_error() -> None:
     assert isinstance(refused, Refused)
     error = refused.error
     assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+
+
+class Rows:
+    """What a task holds on a device."""
+
+
+@pytest.mark.parametrize("kind", [RunError, ValueError])
+def test_nor_by_one_that_dask_keeps_in_the_worker_which_still_says_where(kind: type[Exception]) -> None:
+    alive: list[weakref.ref[Rows]] = []
+
+    def holding(_: int) -> None:
+        rows = Rows()
+        alive.append(weakref.ref(rows))
+        try:
+            raise RuntimeError("cudaErrorIllegalAddress")
+        except RuntimeError as problem:
+            raise kind("the GPU engine failed") from problem
+
+    gc.disable()  # by counting references alone
+    try:
+        with pytest.raises(kind) as caught:
+            attempt(holding, 0, VERSION)
+        assert alive[0]() is None
+    finally:
+        gc.enable()
+    assert [frame.name for frame in caught.traceback][-1] == "holding"
+    assert str(caught.value.__cause__) == "cudaErrorIllegalAddress"
 
 
 def test_an_error_reaches_the_client_with_its_type_and_words() -> None:
