@@ -101,3 +101,22 @@ def test_a_wrong_call_is_told_before_the_machine_is_looked_at(
     with pytest.raises(UsageError):
         place(engine, cluster, GpuOptions(**options))
     assert asked == []
+
+
+def test_strict_asks_for_the_gpu_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, gpu=False)
+    with pytest.raises(CapabilityError):
+        place("auto", "auto", GpuOptions(), strict=True)
+    assert asked[-1][0] == "gpu"
+
+
+@pytest.mark.parametrize(("engine", "cluster"), [("cpu", "auto"), ("auto", "local:2")])
+def test_what_is_for_the_gpu_is_refused_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, engine: EngineChoice, cluster: str
+) -> None:
+    machine(monkeypatch, gpu=True)
+    with pytest.raises(UsageError, match="--strict-gpu is for the GPU engine, and the engine is cpu"):
+        place(engine, cluster, GpuOptions(), strict=True)
+    with pytest.raises(UsageError, match="--gpu is for the GPU engine, and the engine is cpu"):
+        place(engine, cluster, GpuOptions(pool=0.5))
+    assert asked == []
