@@ -134,7 +134,8 @@ class Dataset:
             Its rows keep the published order.
         columns
             In this order. If not given, all but keys, times and groups, which are kept beside features. Numbers and
-            booleans become tensors of their own type and `rows` elements; lists of one fixed size a tensor of two dimensions; other lists a `Ragged(values, offsets)`.
+            booleans become tensors of their own type and `rows` elements; lists of one fixed size a tensor of two
+            dimensions; other lists a `Ragged(values, offsets)`.
         device
             `cuda:N`, the GPU to decode on, counted among those that are visible; or `cpu`.
 
