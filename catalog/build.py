@@ -14,7 +14,8 @@ from typing import Final
 from headrace.catalog import log
 from headrace.catalog.files import disk_error, durable_file, sha256_of, sync_file, sync_folder
 from headrace.catalog.identity import uuid7
-from headrace.catalog.manifest import FileRef, Manifest, dump, relative_path
+from headrace.catalog.manifest import Manifest, dump
+from headrace.catalog.records import FileRef, relative_path
 from headrace.catalog.store import dataset_folder, open_store, probe
 from headrace.schemas.errors import DataError, HeadraceError
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.catalog import log
+from headrace.catalog.arrow_schema import arrow_summary
 from headrace.catalog.build import Build
 from headrace.catalog.card import CARD, dataset_card
-from headrace.catalog.manifest import Manifest, arrow_summary
+from headrace.catalog.manifest import Manifest
 from headrace.catalog.store import dataset_folder, open_store
 from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import ConflictError, UsageError

@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError
 
 from headrace.catalog import store as stores
 from headrace.catalog.identity import now
-from headrace.catalog.manifest import FORMAT, Producer, Record, Sha256
+from headrace.catalog.manifest import FORMAT, Producer
+from headrace.catalog.records import Record, Sha256
 from headrace.schemas.errors import ConflictError, DataError
 
 _RECORD: Final = re.compile(r"_log/(\d{20})\.json")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Final, Literal
 
-import pyarrow as pa
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, model_validator
+from pydantic import Field, FiniteFloat, model_validator
+
+from headrace.catalog.arrow_schema import ArrowField
+from headrace.catalog.records import Count, File, FileRef, Json, Record, RelativePath, Sha256
 
 FORMAT: Final = 1
 """The layout this code writes, and the newest it reads."""
@@ -20,52 +21,6 @@ READER_FEATURES: Final[frozenset[str]] = frozenset()
 Role = Literal["feature", "label", "key", "time", "group", "weight"]
 Kind = Literal["numeric", "categorical", "boolean", "mask", "temporal", "text", "embedding", "list", "other"]
 Scalar = int | FiniteFloat | str
-Json = dict[str, Any]
-
-
-def relative_path(path: str) -> str:
-    """Check that `path` stays inside the folder it is relative to: no root, no `..`, no drive, forward slashes."""
-    parts = path.split("/")
-    if not path or "\\" in path or "\0" in path or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"{path!r} is not a plain relative path")
-    return path
-
-
-RelativePath = Annotated[str, AfterValidator(relative_path)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-
-
-def _open_ended(schema: Json) -> None:
-    schema.pop("additionalProperties", None)
-
-
-class Record(BaseModel):
-    """A frozen part of the manifest. Writers must spell its fields right; readers skip fields of later versions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_open_ended)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _skip_later_fields(cls, data: Any, info: ValidationInfo) -> Any:
-        if isinstance(data, dict) and info.context == "read":
-            return {key: value for key, value in data.items() if key in cls.model_fields}
-        return data
-
-
-class FileRef(Record):
-    """Any file of a build: state, quarantine, report, contract."""
-
-    path: RelativePath
-    bytes: Count
-    sha256: Sha256
-
-
-class File(FileRef):
-    """A shard: a Parquet file of a split, with what a reader needs in order to plan without opening footers."""
-
-    rows: Count
-    row_groups: tuple[Count, ...] = Field(description="rows of each row group, in file order")
 
 
 class Histogram(Record):
@@ -110,12 +65,6 @@ class Statistics(Record):
     top: tuple[TopValue, ...] = ()
 
 
-class ArrowField(Record):
-    name: str
-    type: str = Field(description="as Arrow spells it")
-    nullable: bool
-
-
 class Vocabulary(Record):
     path: RelativePath
     sha256: Sha256
@@ -136,7 +85,7 @@ class Column(Record):
     cardinality: int | None = Field(default=None, description="ids are below it in every split")
     vocabulary: Vocabulary | None = None
     source: str | None = Field(default=None, description="the step or source column it comes from")
-    statistics: dict[str, Statistics] = {}
+    statistics: dict[str, Statistics] = Field(default={})
 
 
 class Split(Record):
@@ -190,7 +139,7 @@ class Quality(Record):
     rows_published: Count
     filtered: Count = 0
     quarantined: Count = 0
-    reasons: dict[str, Count] = {}
+    reasons: dict[str, Count] = Field(default={})
     bad_files: tuple[BadFile, ...] = ()
 
 
@@ -213,7 +162,7 @@ class BaselineResult(Record):
     left_out: tuple[str, ...] = Field(default=(), description="features that this model was not given")
     seconds: FiniteFloat | None = Field(default=None, description="of fitting")
     predict_seconds: FiniteFloat | None = Field(default=None, description="of predicting the scored rows of all splits")
-    parameters: Json = {}
+    parameters: Json = Field(default={})
     model: RelativePath | None = Field(default=None, description="the saved model, if it could be saved without pickle")
     curves: RelativePath | None = Field(default=None, description="ROC, precision-recall and calibration by split")
     note: str = ""
@@ -265,35 +214,6 @@ def dump(manifest: Manifest) -> bytes:
     """The bytes of `manifest.json`: UTF-8, two spaces, fields in the order of the model, a newline at the end."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
-
-
-def arrow_fields(schema: pa.Schema) -> tuple[ArrowField, ...]:
-    """An Arrow schema without its metadata, in the manifest's form."""
-    return tuple(ArrowField(name=field.name, type=str(field.type), nullable=field.nullable) for field in schema)
-
-
-def fingerprint(fields: tuple[ArrowField, ...]) -> str:
-    """Sha256 of names, types and nullability in order; equal for datasets that can be read as one."""
-    listed = [[field.name, field.type, field.nullable] for field in fields]
-    return hashlib.sha256(json.dumps(listed, separators=(",", ":")).encode()).hexdigest()
-
-
-def arrow_summary(ours: tuple[ArrowField, ...], theirs: tuple[ArrowField, ...]) -> str:
-    """How two schemas differ, in words: ``a is float here, double there; b is not there``."""
-    mine = {field.name: field for field in ours}
-    yours = {field.name: field for field in theirs}
-    words = [f"{name} is not there" for name in mine if name not in yours]
-    words += [f"{name} is not here" for name in yours if name not in mine]
-    words += [
-        f"{name} is {_spelled(field)} here, {_spelled(yours[name])} there"
-        for name, field in mine.items()
-        if name in yours and field != yours[name]
-    ]
-    return "; ".join(words) or "the columns are in another order"
-
-
-def _spelled(field: ArrowField) -> str:
-    return field.type if field.nullable else f"{field.type} not null"
 
 
 def json_schema() -> Json:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final, Literal, cast
 import pyarrow as pa
 
 from headrace.catalog.files import durable_file
-from headrace.catalog.manifest import File, relative_path
+from headrace.catalog.records import File, relative_path
 from headrace.engines.engine import Held, TaskEngine
 from headrace.engines.kernels import parquet
 from headrace.schemas.errors import DataError

@@ -12,10 +12,12 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.catalog.arrow_schema import arrow_fields, arrow_summary, fingerprint
 from headrace.catalog.build import MANIFEST
 from headrace.catalog.files import sha256_of
-from headrace.catalog.manifest import File, FileRef, Manifest, arrow_fields, arrow_summary, fingerprint
+from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import Dataset, open_dataset
+from headrace.catalog.records import File, FileRef
 from headrace.catalog.stored import read_manifest, safe_path
 from headrace.schemas.errors import DataError, UsageError
 

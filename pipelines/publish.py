@@ -11,12 +11,12 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from headrace.catalog.arrow_schema import arrow_fields, fingerprint
 from headrace.catalog.build import Build
 from headrace.catalog.manifest import (
     BadFile,
     BaselineResult,
     Column,
-    FileRef,
     Input,
     Manifest,
     PipelineRef,
@@ -24,10 +24,9 @@ from headrace.catalog.manifest import (
     Quality,
     RowOrder,
     Vocabulary,
-    arrow_fields,
-    fingerprint,
 )
 from headrace.catalog.manifest import Split as SplitEntry
+from headrace.catalog.records import FileRef
 from headrace.pipelines.apply import LABELS, ApplyRecord
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.fitted import FILE, FittedPipeline

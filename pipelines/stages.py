@@ -13,7 +13,8 @@ import polars as pl
 from headrace.catalog import log
 from headrace.catalog.build import Build
 from headrace.catalog.commit import Published, publish
-from headrace.catalog.manifest import BaselineResult, FileRef, Manifest
+from headrace.catalog.manifest import BaselineResult, Manifest
+from headrace.catalog.records import FileRef
 from headrace.catalog.store import dataset_folder, open_store
 from headrace.engines.budget import partition_bytes_for
 from headrace.engines.cluster import worker_count

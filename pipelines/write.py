@@ -9,8 +9,9 @@ from typing import NamedTuple
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from headrace.catalog.manifest import File, Statistics
+from headrace.catalog.manifest import Statistics
 from headrace.catalog.partials import Partial, merge
+from headrace.catalog.records import File
 from headrace.catalog.shards import shard_path, write_shard
 from headrace.catalog.statistics import measure
 from headrace.catalog.summary import summarize

@@ -9,9 +9,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.catalog.arrow_schema import arrow_fields, fingerprint
 from headrace.catalog.device import Ragged
-from headrace.catalog.manifest import File, Manifest, Producer, Split, arrow_fields, fingerprint
+from headrace.catalog.manifest import Manifest, Producer, Split
 from headrace.catalog.reader import Dataset
+from headrace.catalog.records import File
 
 NUMBERS: Final = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 COLUMNS: Final = pa.table(

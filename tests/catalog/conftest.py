@@ -10,19 +10,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.catalog.arrow_schema import arrow_fields, fingerprint
 from headrace.catalog.build import Build, new_build
 from headrace.catalog.commit import Published, publish
-from headrace.catalog.manifest import (
-    Column,
-    Manifest,
-    PipelineRef,
-    Producer,
-    Quality,
-    RowOrder,
-    Split,
-    arrow_fields,
-    fingerprint,
-)
+from headrace.catalog.manifest import Column, Manifest, PipelineRef, Producer, Quality, RowOrder, Split
 from headrace.catalog.shards import shard_path, write_table
 from headrace.catalog.statistics import measure, summarize
 from headrace.engines.cpu import CpuEngine, InMemory

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from headrace.catalog.build import Build, building, new_build
-from headrace.catalog.manifest import FileRef, Manifest
+from headrace.catalog.manifest import Manifest
+from headrace.catalog.records import FileRef
 from headrace.schemas.errors import CapabilityError, DataError, UsageError
 
 Filled = Callable[..., tuple[Build, Manifest]]

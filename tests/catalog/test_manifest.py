@@ -8,18 +8,9 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from headrace.catalog.manifest import (
-    SCHEMA_FILE,
-    FileRef,
-    Manifest,
-    Split,
-    Statistics,
-    arrow_fields,
-    arrow_summary,
-    dump,
-    fingerprint,
-    json_schema,
-)
+from headrace.catalog.arrow_schema import arrow_fields, arrow_summary, fingerprint
+from headrace.catalog.manifest import SCHEMA_FILE, Manifest, Split, Statistics, dump, json_schema
+from headrace.catalog.records import FileRef
 
 Filled = Callable[..., tuple[Any, Manifest]]
 ZEROS = "0" * 64

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.catalog.arrow_schema import arrow_fields
 from headrace.catalog.files import durable_file
-from headrace.catalog.manifest import arrow_fields
 from headrace.catalog.shards import ROW_GROUP_ROWS, shard_path, write_shard, write_table
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels.parquet import plain_table

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.catalog.commit import publish
-from headrace.catalog.manifest import File, Manifest
+from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import open_dataset
+from headrace.catalog.records import File
 from headrace.catalog.verify import Damage, verify
 from headrace.schemas.errors import UsageError
 

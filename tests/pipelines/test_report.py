@@ -16,7 +16,6 @@ from headrace.catalog.manifest import (
     BadFile,
     BaselineResult,
     Column,
-    File,
     Histogram,
     Manifest,
     Producer,
@@ -25,6 +24,7 @@ from headrace.catalog.manifest import (
     Statistics,
     TopValue,
 )
+from headrace.catalog.records import File
 from headrace.pipelines.metrics import classify, regress
 from headrace.pipelines.report import Facts, formats, write_report
 from headrace.pipelines.report.distributions import draw
