@@ -38,8 +38,11 @@ types: $(DEV_STAMP)
 layers: $(DEV_STAMP)
 	$(BIN)/lint-imports --no-logo
 
+# The bodies for a device, their imitation and the GPU benchmarks are for `make test`: importing them takes longer than they do.
+LATER := tests/gpu tests/engines/gpu tests/imitation tests/benchmarks
+
 fast: $(DEV_STAMP)
-	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check
+	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check $(LATER:%=--ignore=%)
 
 bench: $(DEV_STAMP) ## headrace against a hand-written script, pandas and scikit-learn
 	$(BIN)/python -m benchmarks.ctr_compare
@@ -64,10 +67,10 @@ $(VENV)/.made:
 
 $(RUN_STAMP): pyproject.toml $(VENV)/.made
 	@echo "installing headrace with its extras build and demo into $(VENV): about 100 packages, some minutes the first time"
-	@$(PIP) install --quiet --editable '.[build,demo]'
+	@$(PIP) install --quiet --no-compile --editable '.[build,demo]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml $(VENV)/.made
 	@echo "installing headrace with its extra dev into $(VENV): RAPIDS is large (4 GB), so this takes minutes the first time"
-	@$(PIP) install --quiet --editable '.[dev]'
+	@$(PIP) install --quiet --no-compile --editable '.[dev]'
 	@touch $@ $(RUN_STAMP)

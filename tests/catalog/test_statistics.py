@@ -221,6 +221,7 @@ SCHEMA = {"i": pl.Int64, "f": pl.Float32, "s": pl.String, "b": pl.Boolean, "d": 
 
 @settings(max_examples=40, deadline=None)
 @given(rows=ROWS, data=st.data())
+@pytest.mark.slow
 def test_no_cut_of_the_rows_changes_anything(rows: list[tuple[Any, ...]], data: st.DataObject) -> None:
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     at = data.draw(st.lists(st.integers(0, len(rows)), max_size=4))
@@ -342,6 +343,7 @@ def same_but_frames(column: ColumnPartial) -> dict[str, Any]:
 
 @pytest.mark.skipif(not available(), reason="needs cudf-polars")
 @pytest.mark.parametrize(("count", "rows"), [(2, 50), (1_000, 3_000), (1_100, 1_500), (20_000, 20_000), (1, 0)])
+@pytest.mark.slow
 def test_every_query_translates_and_the_gpu_engine_measures_the_same(count: int, rows: int) -> None:
     from tests.imitation.fixture import imitation
 
