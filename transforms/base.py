@@ -48,14 +48,16 @@ class Operator(BaseModel):
     """The dtypes that a field called `columns` may name."""
 
     @property
-    @abstractmethod
     def reads(self) -> tuple[str, ...]:
-        """The columns whose values matter to what this step does."""
+        """The columns whose values matter to what this step does: by default those of all its fields."""
+        chosen = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(dict.fromkeys(c for columns in chosen if isinstance(columns, Columns) for c in columns))
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """The columns it adds or replaces."""
-        return ()
+        """The columns it adds or replaces: by default what its field `output` makes of each of `columns`."""
+        columns, output = getattr(self, "columns", None), getattr(self, "output", None)
+        return named(output, columns) if isinstance(columns, Columns) and isinstance(output, str) else ()
 
     @property
     def drops(self) -> tuple[str, ...]:
@@ -107,6 +109,13 @@ class Operator(BaseModel):
     def separate(self) -> tuple[Operator, ...]:
         """The independent steps that this resolved step falls into; each is planned, fitted and applied alone."""
         return (self,)
+
+    def each_column(self) -> tuple[Self, ...]:
+        """One step for each of `columns`, with the output that it has in this one."""
+        return tuple(
+            self.model_copy(update={"columns": Columns(names=(column,)), "output": output})
+            for column, output in zip(getattr(self, "columns", ()), self.writes, strict=True)
+        )
 
     def check(self, schema: pl.Schema) -> None:
         """Further checks of a resolved step; raises PipelineError. Most operators have none."""

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from headrace.engines.engine import Engine
 from headrace.transforms import quantiles
-from headrace.transforms.base import NUMERIC, Accepts, Ids, Learner, Transform, concatenated, named
+from headrace.transforms.base import NUMERIC, Accepts, Ids, Learner, Transform, concatenated
 from headrace.transforms.columns import Columns
 from headrace.transforms.literal import integer_range
 
@@ -57,14 +57,6 @@ class Bucketize(Transform):
         return _checked(boundaries)
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
-    @property
     def ids(self) -> Mapping[str, Ids]:
         return {output: _ids(len(self.boundaries), self.nulls) for output in self.writes}
 
@@ -105,14 +97,6 @@ class QuantileBucketize(Learner):
     nulls: Nulls = "keep"
     output: str = "{column}"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return quantiles.summary(frame, self.columns)
 
@@ -141,14 +125,6 @@ class QuantileBucketized(Transform):
     nulls: Nulls = "keep"
     output: str = "{column}"
     boundaries: tuple[tuple[float, ...], ...]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     @property
     def ids(self) -> Mapping[str, Ids]:

@@ -100,10 +100,6 @@ class Categorify(Learner):
         return self
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
     def writes(self) -> tuple[str, ...]:
         return (self.output,) if self.combo else named(self.output, self.columns)
 
@@ -125,10 +121,7 @@ class Categorify(Learner):
     def separate(self) -> tuple[Operator, ...]:
         if self.joint or self.combo or len(self.columns) == 1:
             return (self,)
-        return tuple(
-            self.model_copy(update={"columns": Columns(names=(column,)), "output": output})
-            for column, output in zip(self.columns, self.writes, strict=True)
-        )
+        return self.each_column()
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         """Columns `value` (`value:<i>` per column of a combination) and `count` (Int64), a row per distinct value."""
@@ -190,10 +183,6 @@ class Categorified(Transform):
     combo: bool = False
     oov_buckets: int = 1
     vocabulary: Table
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
 
     @property
     def writes(self) -> tuple[str, ...]:

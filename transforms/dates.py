@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import NUMERIC, TEMPORAL, Accepts, Transform, named
+from headrace.transforms.base import NUMERIC, TEMPORAL, Accepts, Transform
 from headrace.transforms.columns import Columns
 
 Part = Literal["year", "quarter", "month", "week", "day_of_year", "day", "weekday", "is_weekend", "hour", "minute"]
@@ -59,10 +59,6 @@ class DateParts(Transform):
     time_zone: Zone | None = None
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
     def writes(self) -> tuple[str, ...]:
         return tuple(f"{column}_{part}" for column in self.columns for part in self.parts)
 
@@ -106,10 +102,6 @@ class Cyclic(Transform):
 
     columns: Columns
     period: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -164,14 +156,6 @@ class TimeZone(Transform):
     columns: Columns
     zone: Zone
     output: str = "{column}"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         schema = frame.collect_schema()

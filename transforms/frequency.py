@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import counts
-from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform, named
+from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform
 from headrace.transforms.columns import Columns
 from headrace.transforms.literal import Value, lit, literal
 from headrace.transforms.table import Table
@@ -54,19 +54,8 @@ class FrequencyEncode(Learner):
     statistic: Frequency = "count"
     output: str = "{column}_frequency"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def separate(self) -> tuple[Operator, ...]:
-        return tuple(
-            self.model_copy(update={"columns": Columns(names=(column,)), "output": output})
-            for column, output in zip(self.columns, self.writes, strict=True)
-        )
+        return self.each_column()
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return counts.summary(frame, _only(self, self.columns))
@@ -91,14 +80,6 @@ class FrequencyEncoded(Transform):
     statistic: Frequency = "count"
     output: str = "{column}"
     frequencies: Table
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         (column,), (output,) = self.columns, self.writes
@@ -163,14 +144,6 @@ class DropRare(Learner):
             raise ValueError("needs either `min_count` or `min_share`")
         return self
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def check(self, schema: pl.Schema) -> None:
         for column in self.columns if self.value is not None else ():
             try:
@@ -181,10 +154,7 @@ class DropRare(Learner):
                 ) from None
 
     def separate(self) -> tuple[Operator, ...]:
-        return tuple(
-            self.model_copy(update={"columns": Columns(names=(column,)), "output": output})
-            for column, output in zip(self.columns, self.writes, strict=True)
-        )
+        return self.each_column()
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return counts.summary(frame, _only(self, self.columns))
@@ -209,14 +179,6 @@ class RareDropped(Transform):
     value: Value | None = None
     output: str = "{column}"
     kept: Table
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         (column,), (output,) = self.columns, self.writes

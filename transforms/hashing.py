@@ -11,7 +11,7 @@ from pydantic import Field
 from headrace.engines.engine import Engine
 from headrace.engines.kernels import xxhash64
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import CATEGORY, Accepts, Ids, Transform, named
+from headrace.transforms.base import CATEGORY, Accepts, Ids, Transform
 from headrace.transforms.columns import Columns
 
 NULL_HASH: Final = 0x9E3779B97F4A7C15
@@ -50,14 +50,6 @@ class HashBucket(Transform):
     output: str = "{column}"
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
-    @property
     def ids(self) -> Mapping[str, Ids]:
         return {output: Ids(self.n) for output in self.writes}
 
@@ -94,10 +86,6 @@ class HashCross(Transform):
     n: Buckets
     output: str
     seed: Seed = 0
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
 
     @property
     def writes(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from headrace.engines.engine import Engine
 from headrace.engines.kernels.lists import Reduce, Slice, Statistic, inner
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import NUMERIC, Accepts, Transform, named
+from headrace.transforms.base import NUMERIC, Accepts, Transform
 from headrace.transforms.columns import Columns
 from headrace.transforms.literal import Value, literal
 
@@ -46,14 +46,6 @@ class ListLength(Transform):
 
     columns: Columns
     output: str = "{column}_length"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def check(self, schema: pl.Schema) -> None:
         _read_before_written(self, list(zip(self.columns, self.writes, strict=True)))
@@ -109,14 +101,6 @@ class ListSlice(Transform):
             raise ValueError("expected `start`, `end` or both: this takes every list whole")
         Slice(self.start, self.end, self.pad)
         return self
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def check(self, schema: pl.Schema) -> None:
         _read_before_written(self, list(zip(self.columns, self.writes, strict=True)))
@@ -185,10 +169,6 @@ class ListAgg(Transform):
         if len(self.statistics) > 1 and "{statistic}" not in self.output:
             raise ValueError("several statistics need '{statistic}' in output")
         return self
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
 
     @property
     def writes(self) -> tuple[str, ...]:

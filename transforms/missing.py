@@ -75,10 +75,6 @@ class FillNull(Learner):
         return self
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
     def writes(self) -> tuple[str, ...]:
         return _filled_and_masks(self.columns, self.mask)
 
@@ -159,10 +155,6 @@ class Filled(Transform):
     widen: bool = False
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
     def writes(self) -> tuple[str, ...]:
         return _filled_and_masks(self.columns, self.mask)
 
@@ -187,10 +179,6 @@ class DropNull(Transform):
     filters: ClassVar[bool] = True
 
     columns: Columns
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.drop_nulls(list(self.columns))

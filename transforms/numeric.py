@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import NUMERIC, Accepts, Transform, named
+from headrace.transforms.base import NUMERIC, Accepts, Transform
 from headrace.transforms.columns import Columns
 from headrace.transforms.literal import integer_range, lit, literal
 
@@ -47,10 +47,6 @@ class Clip(Transform):
         if self.lower is not None and self.upper is not None and self.lower > self.upper:
             raise ValueError(f"lower {self.lower} is above upper {self.upper}")
         return self
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -104,14 +100,6 @@ class Log1p(Transform):
     columns: Columns
     output: str = "{column}"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
             pl.col(column).cast(pl.Float64).log1p().cast(pl.Float32).alias(output)
@@ -144,14 +132,6 @@ class Sqrt(Transform):
 
     columns: Columns
     output: str = "{column}"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(

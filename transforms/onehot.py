@@ -88,10 +88,6 @@ class OneHot(Learner):
         return self
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
     def writes(self) -> tuple[str, ...]:
         return _names(self.columns, self.values or (), self.max_values, self.nulls, self.others, self.output)
 

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import AfterValidator
 
 from headrace.engines.engine import Engine
-from headrace.transforms.base import NUMERIC, Accepts, Transform, named
+from headrace.transforms.base import NUMERIC, Accepts, Transform
 from headrace.transforms.columns import Columns
 
 
@@ -50,14 +50,6 @@ class Power(Transform):
     columns: Columns
     exponent: Annotated[float, AfterValidator(_usable)]
     output: str = "{column}"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         outputs = []

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
 from headrace.transforms import quantiles
-from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated, named
+from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated
 from headrace.transforms.columns import Columns
 from headrace.transforms.moments import LIMIT
 
@@ -57,14 +57,6 @@ class MinMax(Learner):
         if self.lower >= self.upper:
             raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
         return self
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         values = ((column, pl.col(column).cast(pl.Float64)) for column in self.columns)
@@ -130,14 +122,6 @@ class RobustScale(Learner):
             raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
         return self
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return quantiles.summary(frame, self.columns)
 
@@ -164,14 +148,6 @@ class Rescaled(Transform):
     span: tuple[float, ...]
     lower: float = 0.0
     upper: float = 1.0
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         outputs = []

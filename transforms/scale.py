@@ -10,7 +10,7 @@ import polars as pl
 
 from headrace.engines.engine import Engine
 from headrace.transforms import moments
-from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated, in_unit_order, named
+from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated, in_unit_order
 from headrace.transforms.columns import Columns
 
 
@@ -38,14 +38,6 @@ class Standardize(Learner):
     columns: Columns
     output: str = "{column}"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return moments.summary(frame, self.columns)
 
@@ -70,14 +62,6 @@ class Standardized(Transform):
     output: str = "{column}"
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(

@@ -47,10 +47,6 @@ class Cast(Transform):
         return dtype_name(value)
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
     def writes(self) -> tuple[str, ...]:
         return self.columns.names
 

@@ -117,10 +117,7 @@ class TargetEncode(Learner):
     def separate(self) -> tuple[Operator, ...]:
         if self.combo or len(self.columns) == 1:
             return (self,)
-        return tuple(
-            self.model_copy(update={"columns": Columns(names=(column,)), "output": output})
-            for column, output in zip(self.columns, self.writes, strict=True)
-        )
+        return self.each_column()
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         """Columns `key:<i>`, `fold` (Int64), `count` (Int64) and the digits of the sum, a row per key and fold.

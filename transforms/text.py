@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from headrace.engines.engine import Engine
-from headrace.transforms.base import Accepts, Transform, named
+from headrace.transforms.base import Accepts, Transform
 from headrace.transforms.columns import Columns
 
 TEXT: Final = Accepts(lambda dtype: dtype == pl.String, "a string")
@@ -61,14 +61,6 @@ class Lower(Transform):
     columns: Columns
     output: str = "{column}"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
-
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         small = [letter.lower() for letter in _CAPITALS]
         return frame.with_columns(
@@ -107,14 +99,6 @@ class Strip(Transform):
     characters: str = Field(_SPACE, min_length=1)
     side: Literal["both", "start", "end"] = "both"
     output: str = "{column}"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
@@ -163,14 +147,6 @@ class Replace(Transform):
     old: str = Field(min_length=1)
     new: str
     output: str = "{column}"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return named(self.output, self.columns)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.transforms.engines import assert_engine_agrees
-from tests.transforms.test_conformance import CASES, FRAMES
+from tests.transforms.examples import CASES, FRAMES
 
 from headrace.engines.open import EngineSpec, open_engine
 

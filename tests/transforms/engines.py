@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 from polars.testing import assert_frame_equal
 from tests.engines.parity import assert_same_rows
-from tests.transforms.test_conformance import FRAMES, resolved
+from tests.transforms.examples import FRAMES
+from tests.transforms.test_conformance import resolved
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import TaskEngine

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.imitation.fixture import imitation
 from tests.transforms.engines import assert_engine_agrees
-from tests.transforms.test_conformance import CASES, FRAMES
+from tests.transforms.examples import CASES, FRAMES
 
 
 @pytest.mark.slow

@@ -1,0 +1,241 @@
+"""An example or more of every operator of the registry, and the awkward columns that they are tried on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+import polars as pl
+import pytest
+
+from headrace.transforms.base import Learner
+from headrace.transforms.registry import OPERATORS
+from headrace.transforms.table import Table
+
+SCHEMA: Final = pl.Schema(
+    {
+        "number": pl.Float64,
+        "constant": pl.Float64,
+        "nothing": pl.Float64,
+        "odd": pl.Float64,
+        "single": pl.Float32,
+        "whole": pl.Int64,
+        "big": pl.Int64,
+        "small": pl.Int8,
+        "flag": pl.Boolean,
+        "text": pl.String,
+        "city": pl.String,
+        "empty_text": pl.String,
+        "day": pl.Date,
+        "moment": pl.Datetime("us"),
+        "zoned": pl.Datetime("us", "America/New_York"),
+        "visits": pl.List(pl.Int16),
+        "scores": pl.List(pl.Float32),
+        "words": pl.List(pl.String),
+    }
+)
+NAN, INF = math.nan, math.inf
+
+
+def row_of(n: int) -> dict[str, Any]:
+    return {
+        "number": [1.5, -2.25, 0.0, 1e-3, None, 7.0, 3.5, 100.0][n % 8],
+        "constant": 3.0,
+        "nothing": None,
+        "odd": [NAN, INF, -INF, None, 0.0, -0.0, 1e300, -1e300][n % 8],
+        "single": [0.1, NAN, None, -3.0, 1e30, INF, 2.0, 2.5][n % 8],
+        "whole": [3, 1, None, 2, 2, 9, 4, 100][n % 8],
+        "big": [2**53 + 1, 2**53, 2**63 - 1, -(2**63), None, 0, 1, -1][n % 8],
+        "small": [127, -128, 0, None, 1, 2, 3, 4][n % 8],
+        "flag": [True, None, False, True][n % 4],
+        "text": ["a", "", None, "é", "日本", "b", "a", "A"][n % 8],
+        "city": ["x", "y", "x", None][n % 4],
+        "empty_text": None,
+        "day": [date(1969, 12, 31), date(2024, 2, 29), None, date(2013, 12, 30)][n % 4],
+        "moment": [datetime(2013, 7, 1, 0, 30), None, datetime(1969, 12, 31, 23, 59), datetime(2024, 12, 30)][n % 4],
+        "zoned": None if n % 4 == 3 else datetime(2013, 1 + n % 8, 1, 5, 15),
+        "visits": [[3, None, -2], [], None, [1, 2, 3, 4]][n % 4],
+        "scores": [[NAN, 1.5], [INF, -INF], [None], [], None, [NAN], [0.1, 0.2, 0.3], [-0.0]][n % 8],
+        "words": [["a"], ["é", None, ""], None, []][n % 4],
+    }
+
+
+def frame_of(rows: Sequence[int]) -> pl.DataFrame:
+    plain = pl.Schema({n: pl.Datetime("us") if n == "zoned" else t for n, t in SCHEMA.items()})
+    frame = pl.DataFrame([row_of(n) for n in rows], schema=plain)
+    zone = pl.col("zoned").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    return frame.with_columns(zone)
+
+
+FRAMES: Final[Mapping[str, pl.DataFrame]] = {
+    "many rows": frame_of(range(24)),
+    "one row": frame_of([0]),
+    "no rows": frame_of([]),
+    "all null": pl.DataFrame({name: [None] * 3 for name in SCHEMA}, schema=SCHEMA),
+}
+
+TABLES: Final[Mapping[str, Table]] = {
+    "cities": Table(pl.DataFrame({"city": ["x", "y"], "people": [10, 20]})),
+    "weather": Table(
+        pl.DataFrame(
+            {"city": ["x", "x"], "moment": [datetime(1960, 1, 1), datetime(2013, 7, 1)], "wind": [1.0, 2.0]},
+            schema_overrides={"moment": pl.Datetime("us")},
+        )
+    ),
+}
+
+EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
+    "DropNull": [{"columns": ["number", "text"]}, {"columns": "all"}],
+    "Filter": [{"where": "number > 1 AND text <> 'b'"}, {"where": pl.col("moment").dt.hour() < 12}],
+    "Cast": [
+        {"columns": ["number", "whole", "flag"], "dtype": "Float32"},
+        {"columns": ["odd", "big", "small"], "dtype": "Int32", "invalid": "null"},
+        {"columns": ["whole", "flag", "text"], "dtype": "String"},
+        {"columns": ["day", "moment"], "dtype": "Datetime[ms]"},
+    ],
+    "Rename": [{"names": {"number": "whole", "whole": "number", "text": "remark"}}],
+    "Drop": [{"columns": ["odd", "text"]}, {"columns": "^.*e$"}],
+    "Derive": [
+        {"late": "number > 15", "number": pl.col("number") * 2, "one": pl.lit(1, pl.Int8)},
+        {"kind": "CASE WHEN whole > 2 THEN 'long' ELSE 'short' END"},
+    ],
+    "FillNull": [
+        {"columns": "numeric", "value": 0, "mask": True},
+        {"columns": ["text", "empty_text"], "value": "?"},
+        {"columns": ["flag"], "value": True},
+        {"columns": ["day", "moment", "zoned"], "value": "2020-01-31"},
+        {"columns": ["number", "constant", "nothing", "odd", "single", "whole", "flag"], "statistic": "mean"},
+        {"columns": ["number", "nothing", "odd", "single", "big", "flag"], "statistic": "median", "mask": True},
+        {"columns": ["text"], "statistic": "mode", "mask": True},
+        {"columns": ["empty_text", "big"], "statistic": "mode"},
+        {"columns": ["big", "flag"], "statistic": "mode"},
+        {"columns": ["day"], "statistic": "mode"},
+    ],
+    "Clip": [
+        {"columns": ["number", "odd", "single", "whole", "big", "small"], "lower": 0, "upper": 100},
+        {"columns": ["number"], "upper": 2.5},
+        {"columns": ["small"], "lower": -1000},
+    ],
+    "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
+    "Sqrt": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_root"}],
+    "Power": [{"columns": "numeric", "exponent": 0.5}, {"columns": ["number"], "exponent": -2, "output": "{column}_p"}],
+    "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
+    "MinMax": [
+        {"columns": "numeric"},
+        {"columns": ["number", "constant", "nothing"], "lower": -1, "output": "{column}_scaled"},
+    ],
+    "RobustScale": [
+        {"columns": "numeric"},
+        {"columns": ["number", "constant", "nothing"], "lower": 10, "upper": 90, "output": "{column}_scaled"},
+    ],
+    "Bucketize": [
+        {"columns": "numeric", "boundaries": [-1, 0.5, 2**53 + 1]},
+        {"columns": ["number", "flag"], "boundaries": [1], "nulls": "own", "output": "{column}_bucket"},
+    ],
+    "QuantileBucketize": [
+        {"columns": "numeric", "n": 4},
+        {"columns": ["number", "nothing"], "n": 10, "nulls": "own", "output": "{column}_q"},
+        {"columns": ["number"], "n": 1},
+    ],
+    "DateParts": [
+        {"columns": ["day"], "parts": ["year", "quarter", "month", "week", "day_of_year", "day", "weekday"]},
+        {"columns": ["moment", "zoned"], "parts": ["year", "is_weekend", "hour", "minute"]},
+        {"columns": ["moment", "zoned"], "parts": ["hour", "weekday"], "time_zone": "Asia/Kolkata"},
+    ],
+    "Cyclic": [{"columns": ["number", "odd", "whole"], "period": 24}],
+    "TimeZone": [
+        {"columns": ["moment", "zoned"], "zone": "Asia/Kolkata"},
+        {"columns": ["zoned"], "zone": "UTC", "output": "{column}_utc"},
+    ],
+    "Lower": [{"columns": ["text", "city", "empty_text"]}, {"columns": ["text"], "output": "{column}_lower"}],
+    "Strip": [
+        {"columns": ["text", "empty_text"]},
+        {"columns": ["text"], "characters": "aé", "side": "start", "output": "{column}_stripped"},
+    ],
+    "Replace": [{"columns": ["text", "empty_text"], "old": "a", "new": "$0"}],
+    "HashBucket": [
+        {"columns": ["text", "big", "small", "flag", "day"], "n": 1000},
+        {"columns": ["text", "city"], "n": 7, "seed": 5, "output": "{column}_hash"},
+    ],
+    "HashCross": [{"columns": ["text", "big", "flag", "day", "city"], "n": 2**31 - 1, "output": "crossed"}],
+    "Categorify": [
+        {"columns": ["text", "big", "small", "flag", "day", "empty_text"]},
+        {"columns": ["text", "city"], "joint": True, "min_count": 2, "max_size": 3, "oov_buckets": 4},
+        {"columns": ["city", "whole"], "combo": True, "output": "pair"},
+        {"columns": ["text"], "vocabulary": ["b", "a"], "output": "{column}_id"},
+    ],
+    "FrequencyEncode": [
+        {"columns": ["text", "big", "small", "flag", "day", "empty_text"]},
+        {"columns": ["big"], "statistic": "share", "output": "{column}"},
+        {"columns": ["empty_text"], "statistic": "share"},
+    ],
+    "DropRare": [
+        {"columns": ["text"], "min_count": 4},
+        {"columns": ["big", "city"], "min_share": 0.2, "output": "{column}_often"},
+        {"columns": ["day"], "min_count": 5, "value": "2020-01-31"},
+        {"columns": ["flag"], "min_share": 0.5, "value": True},
+    ],
+    "OneHot": [
+        {"columns": ["text", "city"], "values": ["a", "", "日本"], "nulls": "own", "others": "own"},
+        {"columns": ["day"], "values": ["2024-02-29"]},
+        {"columns": ["text"], "max_values": 8, "nulls": "own", "others": "own"},
+        {"columns": ["big"], "max_values": 7, "output": "{value}_{column}"},
+        {"columns": ["flag"], "max_values": 2},
+        {"columns": ["day"], "max_values": 4},
+    ],
+    "TargetEncode": [
+        {"columns": ["city"], "target": "flag", "fold_on": ["big"]},
+        {"columns": ["text", "empty_text"], "target": "odd", "fold_on": ["moment"], "fold_by": "time", "prior": 0.5},
+        {"columns": ["city", "whole"], "combo": True, "target": "big", "fold_on": ["text", "big"], "output": "pair"},
+    ],
+    "ListLength": [{"columns": ["visits", "scores", "words"]}, {"columns": ["words"], "output": "words"}],
+    "ListSlice": [
+        {"columns": ["visits", "scores", "words"], "start": 1},
+        {"columns": ["visits", "scores"], "start": -2, "pad": 0, "output": "{column}_last"},
+        {"columns": ["words"], "end": 2, "pad": "-"},
+    ],
+    "ListAgg": [
+        {"columns": ["visits", "scores"], "statistics": ["length", "count", "sum", "mean", "min", "max"]},
+        {"columns": ["visits"], "output": "visits"},
+    ],
+    "GroupStats": [
+        {"by": ["city"], "of": ["number", "odd", "big"], "statistics": ["count", "sum", "mean", "std", "min", "max"]},
+        {"by": ["city", "flag"], "of": ["text"], "statistics": ["n_unique"]},
+        {"by": ["empty_text"], "statistics": ["count"]},
+    ],
+    "LookupJoin": [{"table": "cities", "on": ["city"]}],
+    "AsOfJoin": [{"table": "weather", "on": "moment", "by": ["city"], "lag": "1h", "tolerance": "9000d"}],
+    "Lag": [
+        {"columns": ["number", "text"], "by": ["city"], "order": "moment"},
+        {"columns": ["odd"], "by": ["city", "flag"], "order": "whole", "n": 2},
+    ],
+    "Expanding": [
+        {"columns": ["odd", "big", "flag"], "by": ["city"], "order": "moment", "statistics": ["count", "mean"]},
+        {"columns": ["single"], "by": ["text", "flag"], "order": "whole", "output": "single"},
+    ],
+    "Diff": [
+        {"columns": ["number", "odd", "single", "big", "small", "flag"], "by": ["city"], "order": "moment"},
+        {"columns": ["big"], "by": ["city", "flag"], "order": "whole", "n": 2, "output": "{column}"},
+    ],
+    "TimeSinceLast": [
+        {"by": ["city"], "order": "moment"},
+        {"by": ["text", "flag"], "order": "zoned"},
+        {"by": ["city"], "order": "day", "output": "seconds"},
+    ],
+    "RollingStats": [
+        {
+            "columns": ["odd", "big"],
+            "by": ["city"],
+            "order": "moment",
+            "window": "7d",
+            "statistics": ["count", "sum", "mean", "std", "min", "max"],
+        }
+    ],
+}
+
+CASES: Final = [
+    pytest.param({name: fields}, id=f"{name}-{i}") for name, all_ in EXAMPLES.items() for i, fields in enumerate(all_)
+]
+LEARNERS: Final = [c for c in CASES if issubclass(OPERATORS[next(iter(c.values[0]))], Learner)]
