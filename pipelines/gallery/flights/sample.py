@@ -18,11 +18,7 @@ What is known about the data, each checked in the tests:
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import random
-import shutil
-import uuid
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +28,8 @@ from typing import Final
 
 import polars as pl
 
-from headrace.schemas.errors import CapabilityError, ConflictError, UsageError
+from headrace.pipelines.gallery.cache import cache_folder, keep
+from headrace.schemas.errors import CapabilityError, UsageError
 
 SAMPLE_VERSION: Final = "1"
 MONTHS: Final = tuple(range(1, 13))
@@ -43,7 +40,6 @@ _ROWS_PER_KIND: Final = 4
 _FIRST_DAMAGED_FLIGHT: Final = 9001  # real flight numbers end at 8500, so damaged rows keep a key of their own
 _FEWEST: Final = 10  # rows a month, so that there is a flown one to damage
 _ROW_GROUP: Final = 16_384  # two row groups in a month's file
-_MARKER: Final = "sample.json"
 _TRUNCATED: Final = "flights/flights-2013-13-truncated.parquet"
 
 # Types by column name, the same in all five tables; whatever is not listed is Int64.
@@ -133,43 +129,17 @@ def write_sample(folder: Path, *, months: Sequence[int] = MONTHS, rows_per_month
         raise UsageError(f"rows_per_month: expected {_FEWEST} or more, got {rows_per_month}")
     wanted = {"sample": "headrace flights", "version": SAMPLE_VERSION, "months": list(chosen), "rows": rows_per_month}
     folder = Path(folder).absolute()
-    existing = _read(folder, wanted)
-    if existing is not None:
-        return existing
-    if folder.exists() and not _replaceable(folder):
-        raise ConflictError(
-            "the folder holds other files", where=str(folder), hint="choose another folder for the sample, or empty it"
-        )
-    source = _package_data()
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.mkdir(parents=True)
-        _write_tables(source, temporary, chosen, rows_per_month, wanted)
-        _install(temporary, folder, wanted)
-    except OSError as error:
-        raise CapabilityError(
-            f"cannot write the flights sample: {error.strerror or error}",
-            where=str(folder),
-            hint="choose a folder that can be written, or set XDG_CACHE_HOME to one",
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    written = _read(folder, wanted)
-    if written is None:
-        raise ConflictError("another process changed the folder meanwhile", where=str(folder), hint="run it again")
-    return written
+    facts = keep(folder, wanted, lambda empty: _write_tables(empty, chosen, rows_per_month), name="flights")
+    files = tuple(folder / path for path in facts["files"])
+    return Sample(folder, files, facts["flights"], MappingProxyType(facts["damaged"]), folder / _TRUNCATED)
 
 
 def cached_sample() -> Path:
     """The folder of the whole sample in the user's cache, written on the first call.
 
-    `$XDG_CACHE_HOME/headrace/flights-<version>`, where the variable is set to an absolute path, else below `~/.cache`.
     Raises what `write_sample` raises.
     """
-    root = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not root.is_absolute():
-        root = Path.home() / ".cache"
-    return write_sample(root / "headrace" / f"flights-{SAMPLE_VERSION}").folder
+    return write_sample(cache_folder(f"flights-{SAMPLE_VERSION}")).folder
 
 
 def _package_data() -> Path:
@@ -201,9 +171,8 @@ def _read_table(data: Path, name: str) -> pl.DataFrame:
     return frame
 
 
-def _write_tables(
-    data: Path, folder: Path, months: Sequence[int], rows_per_month: int | None, wanted: Mapping[str, object]
-) -> None:
+def _write_tables(folder: Path, months: Sequence[int], rows_per_month: int | None) -> Mapping[str, object]:
+    data = _package_data()
     (folder / "flights").mkdir()
     for name, order in (("planes", "tailnum"), ("airports", "faa"), ("airlines", "carrier")):
         _write(_read_table(data, name).sort(order), folder / f"{name}.parquet")
@@ -221,9 +190,7 @@ def _write_tables(
         _write(pl.concat([months_rows[month], *extra[month]]), files[month])
     whole = files[months[0]].read_bytes()
     (folder / _TRUNCATED).write_bytes(whole[: len(whole) * 6 // 10])
-    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*.parquet"))}
-    facts = {"flights": rows, "damaged": dict.fromkeys(_DAMAGE, _ROWS_PER_KIND), "files": sizes}
-    (folder / _MARKER).write_text(json.dumps({**wanted, **facts}, indent=2) + "\n", encoding="utf-8")
+    return {"flights": rows, "damaged": dict.fromkeys(_DAMAGE, _ROWS_PER_KIND)}
 
 
 def _thin(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
@@ -251,34 +218,3 @@ def _damaged_rows(months: Mapping[int, pl.DataFrame]) -> dict[int, list[pl.DataF
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
     frame.rechunk().write_parquet(path, compression="zstd", compression_level=3, row_group_size=_ROW_GROUP)
-
-
-def _install(temporary: Path, folder: Path, wanted: Mapping[str, object]) -> None:
-    """Give the finished folder its name; where another process was faster, keep that one's."""
-    if folder.exists() and _read(folder, wanted) is None and _replaceable(folder):
-        outdated = temporary.with_name(f"{temporary.name}.outdated")
-        folder.rename(outdated)
-        shutil.rmtree(outdated, ignore_errors=True)
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if _read(folder, wanted) is None:
-            raise
-
-
-def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / _MARKER).is_file() or not any(folder.iterdir()))
-
-
-def _read(folder: Path, wanted: Mapping[str, object]) -> Sample | None:
-    """The sample in `folder`, if it is the wanted one and no file is missing or of another size."""
-    try:
-        facts = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
-        if any(facts.get(name) != value for name, value in wanted.items()):
-            return None
-        if any((folder / path).stat().st_size != size for path, size in facts["files"].items()):
-            return None
-        files = tuple(folder / path for path in facts["files"])
-        return Sample(folder, files, facts["flights"], MappingProxyType(facts["damaged"]), folder / _TRUNCATED)
-    except (OSError, ValueError, KeyError):
-        return None
