@@ -20,11 +20,11 @@ from typing import Final
 
 from benchmarks import results
 from benchmarks.crosscheck import compare
-from benchmarks.ctr import write_ctr
 from benchmarks.machine import describe
 from benchmarks.measure import Measurement, in_turn, measure
 from benchmarks.results import Case
 from benchmarks.sides import ROOT, Side, sides
+from headrace.pipelines.gallery.ctr.generator import write_ctr
 
 EQUAL: Final = "equal"
 

@@ -7,7 +7,7 @@ All rows are in one split, so that statistics are learned on all of them, as the
 
 from __future__ import annotations
 
-from benchmarks.ctr import CATEGORIES, INTEGERS, LABEL
+from headrace.pipelines.gallery.ctr.generator import CATEGORIES, INTEGERS, LABEL
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.contract import Column, Contract
 

@@ -1,12 +1,12 @@
-"""The ctr workload made on the GPU: `benchmarks.ctr`'s distribution at 4 M, 40 M and 400 M rows.
+"""The ctr workload made on the GPU: the distribution of the gallery's ctr data at 4 M, 40 M and 400 M rows.
 
     python -m benchmarks.gpu_ctr --rows 400000000 --out DIR
     python -m benchmarks.gpu_ctr --rows 100000 --out DIR --host      # the same rows from NumPy and pyarrow
 
-Same columns, same distributions and the same hex string for each rank as `benchmarks.ctr`, but other rows: NumPy's
-normal numbers take a number of random words that depends on their values, which a GPU cannot follow. A row depends on
-the seed and its number alone. NumPy and CuPy give the same rows but where a logarithm or a power, rounded otherwise in
-its last bit, falls on the other side of a whole number.
+Same columns, same distributions and the same hex string for each rank as `pipelines/gallery/ctr/generator.py`, but
+other rows: NumPy's normal numbers take a number of random words that depends on their values, which a GPU cannot
+follow. A row depends on the seed and its number alone. NumPy and CuPy give the same rows but where a logarithm or a
+power, rounded otherwise in its last bit, falls on the other side of a whole number.
 
 Size on disk per row, from pyarrow's writer at these row groups and dictionaries: about 72 bytes with snappy, 52 with
 zstd. So 400 M rows are about 29 GB with snappy, 21 GB with zstd; features are about as large once more.
@@ -21,8 +21,17 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from benchmarks.ctr import CARDINALITIES, CATEGORIES, INTEGERS, LABEL, NULLS, mix, schema, zipf
 from benchmarks.gpu.uniforms import normal, uniform
+from headrace.pipelines.gallery.ctr.generator import (
+    CARDINALITIES,
+    CATEGORIES,
+    INTEGERS,
+    LABEL,
+    NULLS,
+    mix,
+    schema,
+    zipf,
+)
 
 ROW_GROUP: Final = 1 << 20
 FILE_ROWS: Final = 4 * ROW_GROUP
@@ -43,7 +52,7 @@ class Values(NamedTuple):
 def batch(xp: Any, first: int, rows: int, seed: int = 0) -> Mapping[str, Values]:
     """Rows `first` to `first + rows - 1` of every column, in the order of the schema, as arrays of module `xp`.
 
-    The formulas are those of `benchmarks.ctr`. Memory: about 400 bytes a row.
+    The formulas are those of `headrace.pipelines.gallery.ctr.generator`. Memory: about 400 bytes a row.
     """
     columns: dict[str, Values] = {}
     score = xp.full(rows, -1.2)

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from benchmarks import ctr, ctr_compare, results
+from benchmarks import ctr_compare, results
 from benchmarks.measure import Measurement
 from benchmarks.results import Case
+
+from headrace.pipelines.gallery.ctr import generator as ctr
 
 _RUN = Measurement(2.0, 3.0, 0.5, 100.0, 120.0, 7.0, 0.1)
 

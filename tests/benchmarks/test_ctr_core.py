@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks import ctr, ctr_core
+from benchmarks import ctr_core
 from benchmarks.crosscheck import compare
 from benchmarks.peers import polars_script
+
+from headrace.pipelines.gallery.ctr import generator as ctr
 
 
 def test_features_are_those_of_the_script_with_ids_one_higher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

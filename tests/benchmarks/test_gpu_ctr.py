@@ -1,4 +1,4 @@
-"""The GPU's generator, with NumPy in CuPy's place: the distribution of `benchmarks.ctr`, within stated bounds."""
+"""The GPU's generator, with NumPy in CuPy's place: the distribution of the host generator, within stated bounds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from benchmarks import ctr, gpu_ctr
+from benchmarks import gpu_ctr
 from tests.benchmarks.elsewhere import Elsewhere, Module
+
+from headrace.pipelines.gallery.ctr import generator as ctr
 
 ROWS = 100_000
 

@@ -82,8 +82,9 @@ def peak(pipeline: Pipeline, catalog: Path, **options: Any) -> int:
 @pytest.fixture(scope="module")
 def ctr(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A file of four row groups, so a partition of four units; shards are small, for they are not cut."""
-    from benchmarks.ctr import FILE_ROWS, write_ctr
     from benchmarks.ctr_pipeline import pipeline
+
+    from headrace.pipelines.gallery.ctr.generator import FILE_ROWS, write_ctr
 
     folder = tmp_path_factory.mktemp("ctr")
     write_ctr(folder, FILE_ROWS)

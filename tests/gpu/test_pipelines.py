@@ -54,8 +54,9 @@ def test_flights(tmp_path: Path) -> None:
 
 
 def test_ctr(tmp_path: Path) -> None:
-    from benchmarks.ctr import write_ctr
     from benchmarks.ctr_pipeline import pipeline
+
+    from headrace.pipelines.gallery.ctr.generator import write_ctr
 
     write_ctr(tmp_path / "ctr", 300_000)
     source = pipeline.source.model_copy(update={"root": str(tmp_path / "ctr")})

@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from benchmarks.ctr import write_ctr
 from benchmarks.ctr_pipeline import pipeline as ctr
 from tests.engines.parity import assert_same_dataset
 from tests.imitation.fixture import imitation
@@ -21,6 +20,7 @@ from headrace.engines.detect import Chosen
 from headrace.engines.gpu import query
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.open import close_engines
+from headrace.pipelines.gallery.ctr.generator import write_ctr
 from headrace.pipelines.gallery.flights.sample import write_sample
 from headrace.pipelines.load import load_pipeline
 from headrace.pipelines.model import Pipeline

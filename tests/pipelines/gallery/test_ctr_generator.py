@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from benchmarks import ctr
+
+from headrace.pipelines.gallery.ctr import generator as ctr
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""The ctr workload: data of Criteo's shape, from a seed.
+"""Data of Criteo's shape, from a seed: the gallery's sample, and what the benchmarks run on.
 
-    python -m benchmarks.ctr --rows 4000000 --out DIR
+    python -m headrace.pipelines.gallery.ctr.generator --rows 4000000 --out DIR
 
 A label, 13 integers with nulls (I1 to I13) and 26 categories of eight hex digits (C1 to C26) with the cardinalities of
 Criteo's Kaggle data, Zipf-distributed, 3 % null. A row depends on the seed and its number alone, so the data for 4 M
@@ -33,6 +33,7 @@ NULLS: Final = 0.03
 EXPONENT: Final = 1.1
 """Of the Zipf law: the value of rank r comes with a frequency near r ** -1.1."""
 
+_MODULE: Final = "headrace.pipelines.gallery.ctr.generator"
 _HEX: Final = np.frombuffer(bytes.fromhex("".join(f"{byte:02x}".encode().hex() for byte in range(256))), dtype="<u2")
 
 
@@ -116,8 +117,8 @@ def hex_strings(words: NDArray[np.uint32], null: NDArray[np.bool_]) -> pa.Array:
 
 
 def main() -> None:
-    """Entry point of `python -m benchmarks.ctr`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ctr", description="Write data of Criteo's shape.")
+    """Entry point of `python -m headrace.pipelines.gallery.ctr.generator`."""
+    parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description="Write data of Criteo's shape.")
     parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
