@@ -1,0 +1,1 @@
+"""The laws of operators, to be tried on one's own."""
