@@ -1,19 +1,22 @@
 """Quantiles from mergeable summaries with a stated error.
 
-A summary holds, for one unit of the data, the finite values of a column cut at equal ranks into `CELLS` cells (one a
-value where there are fewer), and of each cell the largest value and the number of values. Summaries are merged by
-putting them in one table, so merging is associative and commutative and loses nothing. This is the equi-depth
-summary of Greenwald and Khanna (2001), "Space-efficient online computation of quantile summaries", without its
-compression.
+A summary holds, for one unit of the data, the smallest finite value of a column, and of the other values, cut at equal
+ranks into `CELLS` cells (one a value where there are fewer), of each cell the largest value and the number of values.
+Summaries are merged by putting them in one table, so merging is associative and commutative and loses nothing. This is
+the equi-depth summary of Greenwald and Khanna (2001), "Space-efficient online computation of quantile summaries",
+without its compression.
 
 Error: a value v of the merged summary has at least W(v) rows at or below it, W being the sum of the cells that end at
 or below v, and at most S more, with S the sum over units of their largest cell less one. Reading rank r at the first
 v with W(v) >= r - S/2 is off by at most S/2 ranks, which is less than 1/4096 of the rows; 0 where no unit has more
-than `CELLS` values.
+than `CELLS` values. The smallest and the largest value are always exact.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Final
 
 import polars as pl
@@ -27,14 +30,14 @@ CELLS: Final = 2048
 def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
     """The summary of one unit, for all columns: `column` (UInt16, its position), `value` (Float64), `weight` (Int64).
 
-    NaN, infinities and null are left out. Sorts each column once; at most `CELLS` rows per column.
+    NaN, infinities and null are left out. Sorts each column once; at most `CELLS` + 1 rows per column.
     """
     ranked = frame.select(_finite(c).sort(nulls_last=True).alias(c) for c in columns).with_row_index(_RANK)
-    rank = pl.col(_RANK).cast(pl.Int64)
+    rank = pl.col(_RANK).cast(pl.Int64) - 1  # of the values after the smallest, which has -1
     parts = []
     for position, column in enumerate(columns):
-        count = pl.col(column).count().cast(pl.Int64)
-        rows = pl.when(count > 0).then(count).otherwise(1)
+        others = pl.col(column).count().cast(pl.Int64) - 1
+        rows = pl.when(others > 0).then(others).otherwise(1)
         cells = pl.when(rows < CELLS).then(rows).otherwise(CELLS)
         cell = rank * cells // rows
         first = (cell * rows + cells - 1) // cells
@@ -42,13 +45,32 @@ def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
             ranked.select(
                 pl.lit(position, pl.UInt16).alias("column"),
                 pl.col(column).alias("value"),
-                (rank - first + 1).alias("weight"),
-                ((rank + 1) * cells // rows > cell).alias(_END),
+                pl.when(rank < 0).then(1).otherwise(rank - first + 1).alias("weight"),
+                ((rank < 0) | ((rank + 1) * cells // rows > cell)).alias(_END),
             )
             .filter(pl.col(_END) & pl.col("value").is_not_null())
             .drop(_END)
         )
     return pl.concat(parts, how="vertical")
+
+
+class Merged:
+    """The merged summary of one column, in the order of its values."""
+
+    def __init__(self, total: pl.DataFrame, position: int) -> None:
+        own = total.filter(pl.col("column") == position)
+        units = own.group_by(UNIT).agg(pl.col("weight").sum())["weight"]
+        ordered = own.sort("value")
+        self._values, self._ranks = ordered["value"], ordered["weight"].cum_sum()
+        self._slack = int(((units - 1 + CELLS - 1) // CELLS - 1).clip(0).sum())
+        self.rows = int(self._ranks[-1]) if len(ordered) else 0
+
+    def value(self, rank: int) -> float:
+        """The value of that rank, from 1 to `rows`."""
+        if rank >= self.rows:
+            return float(self._values[-1]) + 0.0
+        found = self._ranks.search_sorted(rank - self._slack // 2, side="left")
+        return float(self._values[found]) + 0.0  # -0 is 0 in every comparison, so that either may stand there
 
 
 def cuts(total: pl.DataFrame, position: int, parts: int) -> tuple[float, ...]:
@@ -57,32 +79,56 @@ def cuts(total: pl.DataFrame, position: int, parts: int) -> tuple[float, ...]:
     Where a cut falls between two rows it is the middle of their values (numpy's `averaged_inverted_cdf`), so that
     `cuts(total, position, 2)` is the median.
     """
-    own = total.filter(pl.col("column") == position)
-    if own.is_empty():
-        return ()
-    units = own.group_by(UNIT).agg(pl.col("weight").sum())["weight"]
-    slack = int(((units + CELLS - 1) // CELLS - 1).sum())
-    ordered = own.sort("value")
-    values, ranks = ordered["value"], ordered["weight"].cum_sum()
-    rows = int(ranks[-1])
-
-    def at(rank: int) -> float:
-        found = ranks.search_sorted(rank - slack // 2, side="left")
-        return float(values[found])
-
+    merged = Merged(total, position)
     found = []
-    for k in range(1, parts):
-        rank, between = divmod(k * rows, parts)
+    for k in range(1, parts if merged.rows else 1):
+        rank, between = divmod(k * merged.rows, parts)
         if between or rank == 0:
-            found.append(at(rank + 1))
+            found.append(merged.value(rank + 1))
         else:
-            low, high = at(rank), at(rank + 1)
-            found.append(low if low == high else low / 2 + high / 2)
+            found.append(_between(merged.value(rank), merged.value(rank + 1), 0.5))
     return tuple(found)
+
+
+def at(total: pl.DataFrame, position: int, fractions: Sequence[float | Fraction]) -> tuple[float, ...]:
+    """The values at any fractions of a column's rows, from 0 to 1; none where it has no finite value.
+
+    On the straight line between the two rows next to it (numpy's `linear`): 0 is the smallest value, 1 the largest. A
+    float counts as the decimal fraction that is written.
+    """
+    merged = Merged(total, position)
+    found = []
+    for fraction in fractions if merged.rows else ():
+        whole, rest = divmod(exactly(fraction) * (merged.rows - 1), 1)
+        low = merged.value(int(whole) + 1)
+        found.append(_between(low, merged.value(int(whole) + 2), float(rest)) if rest else low)
+    return tuple(found)
+
+
+def ends(total: pl.DataFrame, position: int, lower: float, upper: float) -> tuple[float, float] | None:
+    """Two values of rows: at most the share `lower` lies below the first, at most 1 - `upper` above the second.
+
+    None where the column has no finite value. Floats count as the decimal fractions that are written.
+    """
+    merged = Merged(total, position)
+    if not merged.rows:
+        return None
+    below = math.floor(exactly(lower) * merged.rows)
+    return merged.value(below + 1), merged.value(math.ceil(exactly(upper) * merged.rows))
+
+
+def exactly(fraction: float | Fraction) -> Fraction:
+    """The decimal fraction that a float is written as: 0.07 is seven of a hundred."""
+    return fraction if isinstance(fraction, Fraction) else Fraction(repr(fraction))
 
 
 _RANK = "__rank"
 _END = "__end"
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """On the way from one value to another, which may lie further apart than any float is large."""
+    return low if low == high else low * (1 - share) + high * share
 
 
 def _finite(column: str) -> pl.Expr:

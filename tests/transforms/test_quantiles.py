@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats.mstats import winsorize
 
 from headrace.transforms.base import UNIT
 from headrace.transforms.columns import Columns
-from headrace.transforms.quantiles import CELLS, cuts, summary
+from headrace.transforms.quantiles import CELLS, at, cuts, ends, summary
 
 
 def measured(units: list[list[float | None]]) -> pl.DataFrame:
@@ -55,7 +56,7 @@ def test_the_rank_is_within_a_4096th_of_the_rows(shape: str) -> None:
 
 def test_a_summary_has_at_most_2048_rows_that_weigh_as_much_as_the_values() -> None:
     table = measured([[float(i) for i in range(5000)] + [None, float("nan"), float("inf")]])
-    assert table.height == CELLS
+    assert table.height == CELLS + 1
     assert table["weight"].sum() == 5000
     assert table["weight"].max() == 3
     assert table["value"].max() == 4999.0
@@ -71,3 +72,46 @@ def test_integers_and_other_columns_keep_apart() -> None:
     assert table.rows() == [(0, 1.0, 1, 0), (0, 2.0, 1, 0), (0, 3.0, 1, 0), (1, 0.0, 1, 0), (1, 1.0, 1, 0)]
     assert cuts(table, 0, 2) == (2.0,)
     assert cuts(table, 1, 2) == (0.5,)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 100, 2048])
+def test_any_fractions_are_those_of_numpy(rows: int) -> None:
+    values = np.random.default_rng(rows).normal(size=rows)
+    fractions = [0.0, 0.001, 0.07, 1 / 3, 0.5, 0.999, 1.0]
+    expected = np.quantile(values, fractions)
+    np.testing.assert_allclose(at(measured([values.tolist()]), 0, fractions), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_between_the_largest_floats_lies_a_float() -> None:
+    assert at(measured([[-1.5e308, 1.5e308]]), 0, [0.5]) == (0.0,)
+    assert cuts(measured([[-1.5e308, 1.5e308]]), 0, 2) == (0.0,)
+
+
+def test_the_smallest_and_the_largest_are_exact_and_the_ranks_next_to_them_are_within_the_bound() -> None:
+    units = [np.random.default_rng(n).permutation(20_000) + 20_000.0 * n for n in range(3)]
+    table = measured([u.tolist() for u in units])
+    assert at(table, 0, [0, 1]) == (0.0, 59_999.0)
+    fractions = [k / 10_000 for k in range(20)]
+    assert np.abs(np.array(at(table, 0, fractions)) - np.array(fractions) * 59_999).max() <= 60_000 / 4096 + 1
+
+
+def test_minus_zero_is_zero() -> None:
+    assert [str(v) for v in (*at(measured([[-0.0], [0.0]]), 0, [0, 1]), *cuts(measured([[-0.0]]), 0, 2))] == ["0.0"] * 3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 99, 100, 2000])
+@pytest.mark.parametrize("lower", [0.0, 0.01, 0.07, 0.49])
+def test_the_ends_are_those_of_winsorizing(rows: int, lower: float) -> None:
+    values = np.random.default_rng(rows).integers(0, 1000, rows).astype(float)
+    kept = winsorize(values, limits=(lower, lower))
+    assert ends(measured([values.tolist()]), 0, lower, 1 - lower) == (kept.min(), kept.max())
+
+
+def test_a_share_is_the_decimal_fraction_that_is_written() -> None:
+    values = [float(n) for n in range(100)]  # 0.07 * 100 is 7.000000000000001, 0.29 * 100 is 28.999999999999996
+    assert ends(measured([values]), 0, 0.29, 0.93) == (29.0, 92.0)
+
+
+def test_the_ends_of_no_finite_value() -> None:
+    assert ends(measured([[None]]), 0, 0.1, 0.9) is None
+    assert at(measured([[None]]), 0, [0.1]) == ()
