@@ -11,7 +11,7 @@ from typing import BinaryIO
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.kernels import asof, lists, lookup, parquet, pieces, rolling, xxhash64
+from headrace.engines.kernels import asof, lists, lookup, ngrams, parquet, pieces, rolling, xxhash64
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,9 @@ class CpuEngine:
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
         return lists.cpu(frame, column, operation, output)
+
+    def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame:
+        return ngrams.cpu(frame, column, runs, output)
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.cpu_write(path, rows.to_polars(), bucket, buckets)

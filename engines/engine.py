@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import polars as pl
 
-from headrace.engines.kernels import asof, lists, rolling
+from headrace.engines.kernels import asof, lists, ngrams, rolling
 
 if TYPE_CHECKING:
     from headrace.engines.kernels import parquet
@@ -94,6 +94,8 @@ class Engine(Protocol):
     ) -> pl.LazyFrame: ...
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame: ...
+
+    def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame: ...
 
 
 class TaskEngine(Engine, Protocol):

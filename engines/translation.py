@@ -14,12 +14,12 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import EngineName
-from headrace.engines.kernels import asof, lists, lookup, rolling, xxhash64
+from headrace.engines.kernels import asof, lists, lookup, ngrams, rolling, xxhash64
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
 
-KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling", "lists")
+KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling", "lists", "ngrams")
 """The named kernels: all that may stand outside the translated dialect."""
 
 
@@ -85,6 +85,10 @@ class TranslationEngine:
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
         self.kernels.append("lists")
         return lists.stand_in(frame, column, operation, output)
+
+    def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame:
+        self.kernels.append("ngrams")
+        return ngrams.stand_in(frame, column, output)
 
 
 def available() -> bool:

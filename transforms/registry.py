@@ -23,6 +23,7 @@ from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
 from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
+from headrace.transforms.ngrams import HashedNGrams
 from headrace.transforms.numeric import Clip, Log1p, Sqrt
 from headrace.transforms.onehot import OneHot, OneHotEncoded
 from headrace.transforms.power import Power
@@ -61,6 +62,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Lower,
     Strip,
     Replace,
+    HashedNGrams,
     # categories
     HashBucket,
     HashCross,

@@ -13,7 +13,7 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.gpu import asof, lists, lookup, parquet, pieces, query, rolling, xxhash64
+from headrace.engines.gpu import asof, lists, lookup, ngrams, parquet, pieces, query, rolling, xxhash64
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 from headrace.engines.gpu.source import Chains, Kernel
@@ -21,6 +21,8 @@ from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
 from headrace.engines.kernels.lists import Operation, output_dtype
+from headrace.engines.kernels.ngrams import OUTPUT as NGRAMS
+from headrace.engines.kernels.ngrams import Runs
 from headrace.engines.kernels.parquet import Layout
 from headrace.engines.kernels.rolling import Output
 from headrace.engines.translation import TranslationEngine, untranslatable
@@ -218,6 +220,12 @@ class GpuEngine:
 
         dtype = output_dtype(operation, frame.collect_schema()[column])
         return self._chains.add(frame, Kernel((column,), {output: dtype}, body), self._run)
+
+    def ngrams(self, frame: pl.LazyFrame, column: str, runs: Runs, output: str) -> pl.LazyFrame:
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            return ngrams.gpu(rows, column, runs, output)
+
+        return self._chains.add(frame, Kernel((column,), {output: NGRAMS}, body), self._run)
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.gpu_write(path, _held(rows), bucket, buckets)

@@ -18,6 +18,7 @@ _ARITHMETIC: Final[dict[BinaryOperator, Callable[[Any, Any], Any]]] = {
     BinaryOperator.ADD: np.add,
     BinaryOperator.SUB: np.subtract,
     BinaryOperator.MUL: np.multiply,
+    BinaryOperator.MOD: np.fmod,
 }
 _COMPARISONS: Final[dict[BinaryOperator, Callable[[Any, Any], Any]]] = {
     BinaryOperator.EQUAL: np.equal,

@@ -49,6 +49,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
     "Sqrt": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_root"}],
     "Power": [{"columns": "numeric", "exponent": 0.5}, {"columns": ["number"], "exponent": -2, "output": "{column}_p"}],
+    "HashedNGrams": [
+        {"columns": ["text", "city", "empty_text"], "n": 2, "buckets": 50},
+        {"columns": ["text"], "n": 2, "buckets": 7, "unit": "word", "seed": 3, "output": "text"},
+    ],
     "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
     "MinMax": [
         {"columns": "numeric"},
