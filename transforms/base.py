@@ -165,6 +165,10 @@ class Window(Transform):
         """The columns whose values make one entity."""
 
 
+Order = tuple[tuple[str, bool], ...]
+"""Columns to sort by, the first counts most; True for those whose greatest value comes first."""
+
+
 class Learner(Operator):
     """A step that has statistics: measure every part of the data, merge what was measured, learn a Transform.
 
@@ -192,6 +196,31 @@ class Learner(Operator):
     @abstractmethod
     def learn(self, total: pl.DataFrame) -> Transform:
         """The fitted step. `total` has no rows where there was nothing to measure."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The columns of its statistics that say which group a row is of, where they have rows for each group.
+
+        Such statistics grow with the data, so they are merged bucket by bucket of the groups' hashes. None: however
+        much data there is, the statistics stay small.
+        """
+        return ()
+
+    @property
+    def order(self) -> Order:
+        """The order that `learn` puts its rows in, none of them null there: it need not if they have come so.
+
+        The rows of all buckets are brought into it on disk where they are many.
+        """
+        return ()
+
+    def settle(self, table: pl.DataFrame) -> pl.DataFrame:
+        """What `learn` still needs of statistics that are complete for the groups in them.
+
+        A law, tested for each: `learn` makes the same of all statistics as of those that were settled, whatever
+        groups were settled together, and also when they are settled again.
+        """
+        return table
 
 
 class Join(Operator):
