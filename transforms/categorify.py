@@ -11,9 +11,10 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import CATEGORY, Accepts, Ids, Learner, Operator, Transform, named
+from headrace.transforms.base import CATEGORY, Accepts, Ids, Learner, Operator, Order, Transform, named
 from headrace.transforms.columns import Columns
 from headrace.transforms.keys import combined
+from headrace.transforms.order import arranged
 from headrace.transforms.table import Table
 
 PAD_ID: Final = 0
@@ -49,7 +50,8 @@ class Categorify(Learner):
     Notes
     -----
     The vocabulary is ordered by count (descending), then by value (ascending; strings by their UTF-8 bytes), so that
-    ids do not depend on the order of rows. Null never enters it. One pass; memory: the distinct values.
+    ids do not depend on the order of rows. Null never enters it. One pass; memory: a bucket of the distinct values, and
+    those with ids of their own where they are applied.
     """
 
     accepts: ClassVar[Accepts] = CATEGORY
@@ -140,26 +142,39 @@ class Categorify(Learner):
             return tables[0]
         return pl.concat(tables, how="vertical").group_by(self._keys).agg(pl.col("count").sum())
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self._keys
+
+    @property
+    def order(self) -> Order:
+        return (("count", True), *((key, False) for key in self._keys))
+
+    def settle(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The values that can get an id, and the text of a combination before its values."""
+        if (table["count"] < self.min_count).any():
+            table = table.filter(pl.col("count") >= self.min_count)
+        if self.max_size is not None and table.height > self.max_size:
+            table = arranged(table, self.order).head(self.max_size)
+        if self.combo and "value" not in table.columns:
+            table = table.select(combined(self._keys, table.schema).alias("value"), pl.all())
+        return table
+
     def learn(self, total: pl.DataFrame) -> Transform:
         self._one_vocabulary()
         if self.vocabulary is not None:
             found = pl.DataFrame({"value": pl.Series(self.vocabulary, dtype=None if self.vocabulary else pl.String)})
             found = found.with_columns(pl.lit(None, pl.Int64).alias("count"))
         elif not total.columns:
-            found = pl.DataFrame(schema={**dict.fromkeys(self._keys, pl.String), "count": pl.Int64})
+            found = self.settle(pl.DataFrame(schema={**dict.fromkeys(self._keys, pl.String), "count": pl.Int64}))
         else:
-            keys = list(self._keys)
-            kept = total.filter(pl.col("count") >= self.min_count)
-            found = kept.sort(["count", *keys], descending=[True, *(False for _ in keys)])
-            found = found.head(self.max_size) if self.max_size is not None else found
-        if self.combo:
-            found = found.insert_column(0, found.select(combined(self._keys, found.schema).alias("value")).to_series())
+            found = arranged(self.settle(total), self.order)
         return Categorified(
             columns=self.columns,
             output=self.output,
             combo=self.combo,
             oov_buckets=self.oov_buckets,
-            vocabulary=Table(found.rechunk()),
+            vocabulary=Table(found),
         )
 
     @property
