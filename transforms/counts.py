@@ -7,8 +7,11 @@ from typing import Final
 
 import polars as pl
 
+from headrace.transforms.order import arranged
+
 VALUE: Final = "value"
 COUNT: Final = "count"
+ORDER: Final = ((COUNT, True), (VALUE, False))
 
 
 def summary(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
@@ -31,4 +34,4 @@ def ordered(total: pl.DataFrame) -> pl.DataFrame:
     """
     if not total.columns:
         return pl.DataFrame(schema={VALUE: pl.String, COUNT: pl.Int64})
-    return total.select(VALUE, COUNT).sort([COUNT, VALUE], descending=[True, False]).rechunk()
+    return arranged(total.select(VALUE, COUNT), ORDER)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import counts
-from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform
+from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Order, Transform
 from headrace.transforms.columns import Columns
 from headrace.transforms.literal import Value, lit, literal
 from headrace.transforms.table import Table
@@ -62,6 +62,14 @@ class FrequencyEncode(Learner):
 
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         return counts.merged(tables)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return (counts.VALUE,)
+
+    @property
+    def order(self) -> Order:
+        return counts.ORDER
 
     def learn(self, total: pl.DataFrame) -> Transform:
         _only(self, self.columns)
@@ -162,14 +170,26 @@ class DropRare(Learner):
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         return counts.merged(tables)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return (counts.VALUE,)
+
+    @property
+    def order(self) -> Order:
+        return counts.ORDER
+
+    def settle(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The values that stay, where their number alone decides."""
+        least = self.min_count or 0  # a share is of all values, which only `learn` knows
+        return table.filter(pl.col(counts.COUNT) >= least) if (table[counts.COUNT] < least).any() else table
+
     def learn(self, total: pl.DataFrame) -> Transform:
         _only(self, self.columns)
-        found = counts.ordered(total)
-        least = self.min_count or 0
+        found = counts.ordered(self.settle(total) if total.columns else total)
         if self.min_share is not None:
             least = math.ceil(Fraction(str(self.min_share)) * int(found[counts.COUNT].sum()))
-        kept = found.filter(pl.col(counts.COUNT) >= least).rechunk()
-        return RareDropped(columns=self.columns, value=self.value, output=self.output, kept=Table(kept))
+            found = found.head((found[counts.COUNT] >= least).sum())
+        return RareDropped(columns=self.columns, value=self.value, output=self.output, kept=Table(found))
 
 
 class RareDropped(Transform):

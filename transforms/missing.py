@@ -122,6 +122,14 @@ class FillNull(Learner):
             pl.concat(tables, how="vertical").group_by(counts.VALUE).agg(pl.col(counts.COUNT).sum(), pl.col(UNIT).min())
         )
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return (counts.VALUE,) if self.statistic == "mode" else ()
+
+    def settle(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The most frequent value of all."""
+        return counts.ordered(table).head(1) if self.statistic == "mode" else table
+
     def learn(self, total: pl.DataFrame) -> Transform:
         match self.statistic:
             case "mean":

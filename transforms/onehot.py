@@ -130,6 +130,10 @@ class OneHot(Learner):
     def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         return counts.merged(tables)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return (counts.VALUE,)
+
     def learn(self, total: pl.DataFrame) -> Transform:
         values = self.values
         if values is None:

@@ -149,6 +149,10 @@ class TargetEncode(Learner):
         names = [n for n in both.collect_schema().names() if n not in (*self._keys, "fold")]
         return both.group_by(*self._keys, "fold").agg(pl.col(names).sum())
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self._keys
+
     def learn(self, total: pl.DataFrame) -> Transform:
         self._one_statistic()
         empty = {**dict.fromkeys(self._keys, pl.String), "fold": pl.Int64, "count": pl.Int64}
