@@ -2,12 +2,14 @@
 
     PYTHONPATH=. headrace run benchmarks/ctr_pipeline.py:pipeline --set source=FOLDER --catalog CATALOG
 
-All rows are in one split, so that statistics are learned on all of them, as the scripts do.
+The steps are the recipe of the gallery's `ctr`, without its click rates. All rows are in one split, so that statistics
+are learned on all of them, as the scripts do.
 """
 
 from __future__ import annotations
 
 from headrace.pipelines.gallery.ctr.generator import CATEGORIES, INTEGERS, LABEL
+from headrace.pipelines.gallery.ctr.pipeline import RECIPE
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.contract import Column, Contract
 
@@ -26,13 +28,7 @@ pipeline = Pipeline.model_validate(
         "description": "Criteo's shape: standardized logarithms of 13 counts, ids of 26 categories.",
         "source": {"path": "*.parquet"},
         "contract": contract,
-        "steps": [
-            {"FillNull": {"columns": INTEGERS, "value": 0}},
-            {"Clip": {"columns": INTEGERS, "lower": 0}},
-            {"Log1p": {"columns": INTEGERS}},
-            {"Standardize": {"columns": INTEGERS}},
-            {"Categorify": {"columns": CATEGORIES, "min_count": 2}},
-        ],
+        "steps": RECIPE,
         "target": LABEL,
         "split": {"by": "fraction", "fractions": {"train": 1.0}},
     }

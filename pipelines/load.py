@@ -45,9 +45,10 @@ def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) ->
     """
     changes = {("source.root" if key == "source" else key): value for key, value in (overrides or {}).items()}
     if reference in gallery_names():
-        if not changes.get("source.root"):
-            changes["source.root"] = str(_sample(reference))
-        reference = f"headrace.pipelines.gallery.{reference}.pipeline:pipeline"
+        name, reference = reference, f"headrace.pipelines.gallery.{reference}.pipeline:pipeline"
+        own_rows = bool(changes.get("source.path")) and not _from_python(reference).source.tables
+        if not changes.get("source.root") and not own_rows:
+            changes["source.root"] = str(_sample(name))
     if reference.endswith((".yaml", ".yml")):
         return from_yaml(Path(reference), changes)
     if ":" in reference:

@@ -147,7 +147,7 @@ def test_a_path_that_has_no_fields_cannot_be_set_into(folder: Path) -> None:
 def test_a_gallery_pipeline_takes_a_source_and_its_sample_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert gallery_names() == ("flights",)
+    assert gallery_names() == ("ctr", "flights")
     assert load_pipeline("flights", {"source": str(tmp_path)}).source.root == str(tmp_path)
     monkeypatch.setattr("headrace.pipelines.gallery.flights.sample.cached_sample", lambda: tmp_path / "cached")
     with caplog.at_level("INFO", "headrace"):
@@ -156,3 +156,9 @@ def test_a_gallery_pipeline_takes_a_source_and_its_sample_otherwise(
     assert str(tmp_path / "cached") in caplog.text
     assert isinstance(pipeline, Pipeline)
     assert pl.Int64() in pipeline.contract.dtypes.values()
+
+
+def test_a_gallery_pipeline_without_tables_takes_a_path_where_one_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.pipelines.gallery.ctr.sample.cached_sample", lambda: pytest.fail("not needed"))
+    source = load_pipeline("ctr", {"source.path": "mine/*.parquet"}).source
+    assert (source.root, source.path) == ("", "mine/*.parquet")
