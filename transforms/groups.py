@@ -161,24 +161,31 @@ class GroupStats(Learner):
             value = pl.when(value == 0).then(pl.lit(0.0, dtype)).otherwise(value)
         return found + [value.alias(f"{column}:{s}") for s in ("min", "max") if s in wanted]
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(f"{c}:group" for c in self.by)
+
+    def settle(self, table: pl.DataFrame) -> pl.DataFrame:
+        """A row per group, with how many values it has in `<column>:unique` instead of a row for each of them."""
+        values = [n for n in table.columns if n.endswith(":value")]
+        if not values:
+            return table
+        keys = list(self.groups)
+        groups = table.filter(pl.all_horizontal(pl.col(v).is_null() for v in values)).drop(values)
+        for value in values:
+            pairs = table.drop_nulls(value).group_by(keys).agg(pl.len().cast(pl.Int64).alias(_unique(value)))
+            groups = groups.join(pairs, on=keys, how="left").with_columns(pl.col(_unique(value)).fill_null(0))
+        return groups
+
     def learn(self, total: pl.DataFrame) -> Transform:
-        keys = [f"{c}:group" for c in self.by]
+        keys = list(self.groups)
         if not total.columns:
             empty = pl.DataFrame(
                 schema={**dict.fromkeys(self.by, pl.String), **{n: _dtype(s) for _, s, n in self._outputs}}
             )
             return self._fitted(empty)
-        values = [n for n in total.columns if n.endswith(":value")]
-        groups = total.filter(pl.all_horizontal(pl.col(v).is_null() for v in values)) if values else total
-        groups = groups.sort(keys)
-        columns = []
-        for column, statistic, name in self._outputs:
-            if statistic == "n_unique":
-                pairs = total.drop_nulls(f"{column}:value").group_by(keys).agg(pl.len().cast(pl.Int64).alias(name))
-                unique = groups.select(keys).join(pairs, on=keys, how="left", maintain_order="left")
-                columns.append(unique[name].fill_null(0))
-            else:
-                columns.append(_statistic(groups, column, statistic).alias(name))
+        groups = self.settle(total).sort(keys)
+        columns = [_statistic(groups, column, statistic).alias(name) for column, statistic, name in self._outputs]
         return self._fitted(groups.select(keys).rename(dict(zip(keys, self.by, strict=True))).with_columns(columns))
 
     def _fitted(self, table: pl.DataFrame) -> GroupStatsAdded:
@@ -213,6 +220,10 @@ class GroupStatsAdded(Transform):
 _ROWS: Final = pl.lit(1, pl.Int64).alias(":rows")
 
 
+def _unique(value: str) -> str:
+    return f"{value.removesuffix(':value')}:unique"
+
+
 def _dtype(statistic: Statistic) -> pl.DataType:
     return pl.Int64() if statistic in ("count", "n_unique") else pl.Float64()
 
@@ -220,6 +231,8 @@ def _dtype(statistic: Statistic) -> pl.DataType:
 def _statistic(groups: pl.DataFrame, column: str, statistic: Statistic) -> pl.Series:
     if statistic in ("min", "max"):
         return groups[f"{column}:{statistic}"]
+    if statistic == "n_unique":
+        return groups[f"{column}:unique"]
     counts = groups[f"{column}:count" if column else ":rows"]
     if statistic == "count":
         return counts
