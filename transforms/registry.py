@@ -17,6 +17,7 @@ from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts, TimeZone
 from headrace.transforms.differences import Diff, TimeSinceLast
 from headrace.transforms.expanding import Expanding
+from headrace.transforms.extract import Extract
 from headrace.transforms.frequency import DropRare, FrequencyEncode, FrequencyEncoded, RareDropped
 from headrace.transforms.groups import GroupStats, GroupStatsAdded
 from headrace.transforms.hashing import HashBucket, HashCross
@@ -26,12 +27,15 @@ from headrace.transforms.missing import DropNull, Filled, FillNull
 from headrace.transforms.ngrams import HashedNGrams
 from headrace.transforms.numeric import Clip, Log1p, Sqrt
 from headrace.transforms.onehot import OneHot, OneHotEncoded
+from headrace.transforms.outliers import ClipQuantile, QuantileClipped
 from headrace.transforms.power import Power
 from headrace.transforms.ranges import MinMax, Rescaled, RobustScale
+from headrace.transforms.ranks import QuantileTransform, QuantileTransformed
 from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
 from headrace.transforms.shape import Cast, Derive, Drop, Rename
-from headrace.transforms.target import TargetEncode, TargetEncoded
+from headrace.transforms.target import TargetEncode
+from headrace.transforms.target_encoded import TargetEncoded, TargetLeftOut
 from headrace.transforms.text import Lower, Replace, Strip
 from headrace.transforms.windows import Lag, RollingStats
 
@@ -46,12 +50,14 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     # numbers
     FillNull,
     Clip,
+    ClipQuantile,
     Log1p,
     Sqrt,
     Power,
     Standardize,
     MinMax,
     RobustScale,
+    QuantileTransform,
     Bucketize,
     QuantileBucketize,
     # dates and times
@@ -62,6 +68,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Lower,
     Strip,
     Replace,
+    Extract,
     HashedNGrams,
     # categories
     HashBucket,
@@ -95,10 +102,13 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     LookupJoined,
     OneHotEncoded,
     QuantileBucketized,
+    QuantileClipped,
+    QuantileTransformed,
     RareDropped,
     Rescaled,
     Standardized,
     TargetEncoded,
+    TargetLeftOut,
 )
 
 OPERATORS: Final[Mapping[str, type[Operator]]] = MappingProxyType({kind.__name__: kind for kind in _SHIPPED})

@@ -8,6 +8,7 @@ import pytest
 from headrace.engines import translation
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels.lists import Reduce
+from headrace.engines.kernels.ngrams import Runs
 from headrace.engines.kernels.rolling import Output
 from headrace.engines.translation import KERNELS, TranslationEngine, available, require, untranslatable
 from headrace.schemas.errors import CapabilityError
@@ -33,6 +34,7 @@ def queries(engine: TranslationEngine | CpuEngine) -> dict[str, pl.LazyFrame]:
             FRAME, by=("x",), on="t", known_at=None, length=timedelta(1), outputs=(Output("s", "n", "sum"),)
         ),
         "lists": engine.lists(FRAME, "l", Reduce("sum"), "total"),
+        "ngrams": engine.ngrams(FRAME, "x", Runs("word", 1, 9), "ids"),
     }
 
 

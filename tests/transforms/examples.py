@@ -46,9 +46,17 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["number"], "upper": 2.5},
         {"columns": ["small"], "lower": -1000},
     ],
+    "ClipQuantile": [
+        {"columns": ["number", "nothing", "odd", "single", "whole", "big", "small"]},
+        {"columns": ["number", "big"], "lower": 0, "upper": 0.5, "output": "{column}_clipped"},
+    ],
     "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
     "Sqrt": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_root"}],
     "Power": [{"columns": "numeric", "exponent": 0.5}, {"columns": ["number"], "exponent": -2, "output": "{column}_p"}],
+    "Extract": [
+        {"columns": ["text", "city", "empty_text"], "pattern": "([a-x]+)$"},
+        {"columns": ["text"], "pattern": "[^a]", "group": 0, "output": "first"},
+    ],
     "HashedNGrams": [
         {"columns": ["text", "city", "empty_text"], "n": 2, "buckets": 50},
         {"columns": ["text"], "n": 2, "buckets": 7, "unit": "word", "seed": 3, "output": "text"},
@@ -61,6 +69,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "RobustScale": [
         {"columns": "numeric"},
         {"columns": ["number", "constant", "nothing"], "lower": 10, "upper": 90, "output": "{column}_scaled"},
+    ],
+    "QuantileTransform": [
+        {"columns": "numeric", "n": 5},
+        {"columns": ["number", "constant", "nothing", "odd", "flag"], "distribution": "normal", "output": "{column}_n"},
     ],
     "Bucketize": [
         {"columns": "numeric", "boundaries": [-1, 0.5, 2**53 + 1]},

@@ -8,7 +8,7 @@ from cudf_polars.dsl import expr
 from cudf_polars.dsl.translate import Translator
 from polars import polars as core  # type: ignore[attr-defined]
 
-from headrace.engines.gpu.dialect import arithmetic, casts, zones
+from headrace.engines.gpu.dialect import arithmetic, casts, patterns, zones
 from headrace.engines.gpu.dialect.once import kind
 
 _NODES: Final = core._expr_nodes
@@ -42,6 +42,10 @@ class Dialect(Translator):
                 return arithmetic.log1p(found)
             case expr.UnaryFunction(name="round"):
                 return arithmetic.rounded(found)
+            case expr.StringFunction() if found.name in patterns.SEARCHES:
+                return patterns.search(found)
+            case expr.StringFunction(name=expr.StringFunction.Name.ExtractGroups):
+                raise NotImplementedError("extract_groups: groups that take no part differ")
             case expr.Literal():
                 return zones.constant(_known(found))
         _refuse(found)
