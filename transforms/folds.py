@@ -1,18 +1,21 @@
-"""What a training row is encoded from: the other folds of a stable key, or the periods before its own."""
+"""What a training row is encoded from: the other folds of a stable key, or the periods before its own.
+
+A fold is a function of the row's values alone. NVTabular's folds go by the row's position, so that the same row is in
+another fold as soon as the data is cut, sorted or filtered in another way.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import numpy as np
 import polars as pl
 
 from headrace.engines.engine import Engine
-from headrace.transforms import exact
 from headrace.transforms.duration import parse_period
 from headrace.transforms.keys import hash64
 
-FoldBy = Literal["key", "time"]
+FoldBy = Literal["key", "group", "time"]
+"""`group` is `key`, said of columns that name a group of rows rather than a row."""
 
 FOLD: Final = "__target_fold"
 
@@ -53,24 +56,3 @@ def sums_of_others(
         return rows.select((pl.lit(totals[n].item(), pl.Int64) - pl.col(n)).alias(n) for n in numbers)
     joined = rows.join(totals, on=keys, how="left", maintain_order="left", suffix=":all")
     return joined.select((pl.col(f"{n}:all") - pl.col(n)).alias(n) for n in numbers)
-
-
-def smoothed_means(
-    rows: pl.DataFrame, form: exact.Fixed, start: float | None, smoothing: float, prior: Any
-) -> pl.Series:
-    """`(sum + m * prior) / (count + m)` per row; the prior where nothing counts, `start` where there is none."""
-    counts = rows["count"].to_numpy().astype(np.float64)
-    sums = form.floats([rows[n].to_numpy() for n in form.names("sum")])
-    fallback = np.full(len(counts), none_as_nan(start)) if prior is None else prior
-    weight = 0.0 if prior is None else smoothing
-    divisor = counts + weight
-    known = (counts > 0) & (divisor > 0)
-    with np.errstate(invalid="ignore"):
-        weighted = sums + (weight * fallback if weight else 0.0)
-    means = np.divide(weighted, divisor, out=fallback.copy(), where=known)
-    return pl.Series(means, dtype=pl.Float64, nan_to_null=True)
-
-
-def none_as_nan(value: float | None) -> float:
-    """NaN for the mean of nothing, as numpy has no null."""
-    return float("nan") if value is None else value

@@ -222,9 +222,9 @@ def test_fields_that_do_not_fit(fields: dict[str, Any], message: str) -> None:
 
 
 def test_columns_that_do_not_fit() -> None:
-    schema = pl.Schema({"c": pl.String(), "f": pl.Float64(), "y": pl.Float64(), "l": pl.List(pl.Int64)})
+    schema = pl.Schema({"c": pl.String(), "d": pl.String(), "f": pl.Float64(), "y": pl.Float64(), "l": pl.List(pl.Int64)})
     with pytest.raises(PipelineError, match="as target, got String in 'c'"):
-        TargetEncode(columns=["c"], target="c", fold_on=["c"]).resolve(schema)
+        TargetEncode(columns=["d"], target="c", fold_on=["d"]).resolve(schema)
     with pytest.raises(PipelineError, match="got Float64 in column 'f'"):
         TargetEncode(columns=["c"], target="y", fold_on=["f"]).resolve(schema)
     with pytest.raises(PipelineError, match="a date or a datetime, got String"):
