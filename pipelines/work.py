@@ -91,7 +91,7 @@ def create_work(path: Path, pipeline: Pipeline, plan: Plan, tables: dict[str, Ta
         return
     path.mkdir(parents=True, exist_ok=True)
     context = TableFolder(path, "tables")
-    listed = {name: context.write(table.frame) for name, table in tables.items()}
+    listed = {name: context.write(table) for name, table in tables.items()}
     write_atomically(path / "tables.json", json.dumps(listed))
     write_atomically(path / "modules.json", json.dumps(pipeline.modules))
     write_atomically(path / "pipeline.json", pipeline.model_dump_json())

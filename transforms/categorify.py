@@ -211,7 +211,7 @@ class Categorified(Transform):
     @property
     def cardinality(self) -> int:
         """One more than the greatest id: the number of rows of an embedding."""
-        return self.first_id + self.vocabulary.frame.height
+        return self.first_id + self.vocabulary.height
 
     @property
     def ids(self) -> Mapping[str, Ids]:

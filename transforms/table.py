@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
@@ -36,15 +37,49 @@ class Table:
         if self._frame is None:
             assert self.path is not None
             try:
-                data = self.path.read_bytes()
+                with self.path.open("rb") as file:
+                    self._check(hashlib.file_digest(file, "sha256").hexdigest())
+                self._frame = pl.read_parquet(self.path)
             except OSError as problem:
-                raise DataError(
-                    f"a table of the fitted pipeline cannot be read: {problem}", where=str(self.path)
-                ) from None
-            if hashlib.sha256(data).hexdigest() != self.sha256:
-                raise DataError("SHA-256 differs from the one recorded when it was written", where=str(self.path))
-            self._frame = pl.read_parquet(io.BytesIO(data))
+                raise self._unreadable(problem) from None
         return self._frame
+
+    @property
+    def height(self) -> int:
+        """How many rows there are; a file that has not been read is not read for it."""
+        if self._frame is None and self.path is not None:
+            try:
+                return int(pq.read_metadata(self.path).num_rows)
+            except (OSError, pa.ArrowException):
+                pass  # reading it says what is wrong
+        return self.frame.height
+
+    def save(self, target: Path) -> str:
+        """Write the rows as a Parquet file, or copy the one that there is. Returns its SHA-256.
+
+        Equal rows give equal bytes, however they lie in memory. Cost: memory for a row group.
+        """
+        if self.path is None:
+            self.frame.write_parquet(target, compression="zstd", statistics=False, row_group_size=_ROW_GROUP)
+            with target.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        try:
+            with self.path.open("rb") as source, target.open("wb") as copy:
+                while data := source.read(_COPIED_AT_ONCE):
+                    digest.update(data)
+                    copy.write(data)
+        except OSError as problem:
+            raise self._unreadable(problem) from None
+        self._check(digest.hexdigest())
+        return self.sha256
+
+    def _check(self, sha256: str) -> None:
+        if sha256 != self.sha256:
+            raise DataError("SHA-256 differs from the one recorded when it was written", where=str(self.path))
+
+    def _unreadable(self, problem: OSError) -> DataError:
+        return DataError(f"a table of the fitted pipeline cannot be read: {problem}", where=str(self.path))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Table) and self.frame.equals(other.frame)
@@ -71,15 +106,13 @@ class TableFolder:
         self.name = name
         self.written: list[Path] = []
 
-    def write(self, frame: pl.DataFrame) -> dict[str, str]:
+    def write(self, table: Table) -> dict[str, str]:
         relative = Path(self.name) / f"table-{len(self.written)}.parquet"
         target = self.root / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", statistics=False)
-        target.write_bytes(buffer.getvalue())
+        sha256 = table.save(target)
         self.written.append(target)
-        return {"table": relative.as_posix(), "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+        return {"table": relative.as_posix(), "sha256": sha256}
 
     def read(self, relative: str, sha256: str) -> Table:
         path = (self.root / relative).resolve()
@@ -103,4 +136,8 @@ def _read(value: Any, info: ValidationInfo) -> Table:
 def _write(value: Table, info: SerializationInfo) -> dict[str, str]:
     if not isinstance(info.context, TableFolder):
         raise TypeError("a fitted step holds tables; save it with context=TableFolder(...)")
-    return info.context.write(value.frame)
+    return info.context.write(value)
+
+
+_ROW_GROUP: Final = 1 << 17
+_COPIED_AT_ONCE: Final = 1 << 20
