@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from headrace.transforms.base import UNIT
@@ -61,16 +62,16 @@ class Merged:
         own = total.filter(pl.col("column") == position)
         units = own.group_by(UNIT).agg(pl.col("weight").sum())["weight"]
         ordered = own.sort("value")
-        self._values, self._ranks = ordered["value"], ordered["weight"].cum_sum()
+        self._values, self._ranks = ordered["value"].to_numpy(), ordered["weight"].cum_sum().to_numpy()
         self._slack = int(((units - 1 + CELLS - 1) // CELLS - 1).clip(0).sum())
         self.rows = int(self._ranks[-1]) if len(ordered) else 0
 
-    def value(self, rank: int) -> float:
-        """The value of that rank, from 1 to `rows`."""
-        if rank >= self.rows:
-            return float(self._values[-1]) + 0.0
-        found = self._ranks.search_sorted(rank - self._slack // 2, side="left")
-        return float(self._values[found]) + 0.0  # -0 is 0 in every comparison, so that either may stand there
+    def read(self, ranks: Sequence[int]) -> list[float]:
+        """The values of these ranks, from 1 to `rows`."""
+        wanted = np.asarray(ranks, np.int64)
+        found = np.searchsorted(self._ranks, wanted - self._slack // 2, side="left")
+        found[wanted >= self.rows] = len(self._ranks) - 1
+        return list((self._values[found] + 0.0).tolist())  # -0 equals 0, and either may stand first
 
 
 def cuts(total: pl.DataFrame, position: int, parts: int) -> tuple[float, ...]:
@@ -80,14 +81,12 @@ def cuts(total: pl.DataFrame, position: int, parts: int) -> tuple[float, ...]:
     `cuts(total, position, 2)` is the median.
     """
     merged = Merged(total, position)
-    found = []
-    for k in range(1, parts if merged.rows else 1):
-        rank, between = divmod(k * merged.rows, parts)
-        if between or rank == 0:
-            found.append(merged.value(rank + 1))
-        else:
-            found.append(_between(merged.value(rank), merged.value(rank + 1), 0.5))
-    return tuple(found)
+    if not merged.rows:
+        return ()
+    ranks = [divmod(k * merged.rows, parts) for k in range(1, parts)]
+    lows = merged.read([rank + 1 if between or rank == 0 else rank for rank, between in ranks])
+    highs = merged.read([rank + 1 for rank, _ in ranks])
+    return tuple(_between(low, high, 0.5) for low, high in zip(lows, highs, strict=True))
 
 
 def at(total: pl.DataFrame, position: int, fractions: Sequence[float | Fraction]) -> tuple[float, ...]:
@@ -97,12 +96,11 @@ def at(total: pl.DataFrame, position: int, fractions: Sequence[float | Fraction]
     float counts as the decimal fraction that is written.
     """
     merged = Merged(total, position)
-    found = []
-    for fraction in fractions if merged.rows else ():
-        whole, rest = divmod(exactly(fraction) * (merged.rows - 1), 1)
-        low = merged.value(int(whole) + 1)
-        found.append(_between(low, merged.value(int(whole) + 2), float(rest)) if rest else low)
-    return tuple(found)
+    if not merged.rows:
+        return ()
+    ranks = [divmod(exactly(fraction) * (merged.rows - 1), 1) for fraction in fractions]
+    lows, highs = (merged.read([int(rank) + 1 + next_ for rank, _ in ranks]) for next_ in (0, 1))
+    return tuple(_between(low, high, float(rest)) for low, high, (_, rest) in zip(lows, highs, ranks, strict=True))
 
 
 def ends(total: pl.DataFrame, position: int, lower: float, upper: float) -> tuple[float, float] | None:
@@ -113,8 +111,8 @@ def ends(total: pl.DataFrame, position: int, lower: float, upper: float) -> tupl
     merged = Merged(total, position)
     if not merged.rows:
         return None
-    below = math.floor(exactly(lower) * merged.rows)
-    return merged.value(below + 1), merged.value(math.ceil(exactly(upper) * merged.rows))
+    low, high = merged.read([math.floor(exactly(lower) * merged.rows) + 1, math.ceil(exactly(upper) * merged.rows)])
+    return low, high
 
 
 def exactly(fraction: float | Fraction) -> Fraction:
@@ -128,7 +126,7 @@ _END = "__end"
 
 def _between(low: float, high: float, share: float) -> float:
     """On the way from one value to another, which may lie further apart than any float is large."""
-    return low if low == high else low * (1 - share) + high * share
+    return low if low == high or not share else low * (1 - share) + high * share
 
 
 def _finite(column: str) -> pl.Expr:

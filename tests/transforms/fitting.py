@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.translation import TranslationEngine, untranslatable
-from headrace.transforms.base import Learner, Operator, Transform
+from headrace.transforms.base import UNIT, Learner, Operator, Transform
 from headrace.transforms.table import TableFolder
 
 ENGINE = CpuEngine()
@@ -32,6 +32,20 @@ def learned(step: Operator, frame: pl.DataFrame, cuts: Iterable[int] = ()) -> li
             tables = [*tables[:-2], ENGINE.collect([part.merge(tables[-2:])], any_order=True)[0].lazy()]
         fitted.append(part.learn(ENGINE.collect([part.merge(tables)])[0]))
     return fitted
+
+
+def in_units(step: Operator, units: Sequence[Any], schema: pl.Schema) -> Transform:
+    """The fitted form of a `by_unit` learner of one column, from the values of its units."""
+    resolved = step.resolve(schema)
+    assert isinstance(resolved, Learner)
+    (column,) = schema
+    tables = [
+        resolved.measure(pl.LazyFrame({column: unit}, schema=schema), ENGINE).with_columns(
+            pl.lit(n, pl.Int64).alias(UNIT)
+        )
+        for n, unit in enumerate(units)
+    ]
+    return resolved.learn(resolved.merge(tables).collect())
 
 
 def applied(steps: Iterable[Transform], frame: pl.DataFrame) -> pl.DataFrame:
