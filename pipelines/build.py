@@ -112,6 +112,7 @@ class _Run:
                 self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
                 published = self._compute(work, executor, engine)
             lock.remove()
+        open_work.cache_clear()  # a server that runs on keeps none of its vocabularies
         self._done(published)
 
     def _done(self, published: Published) -> None:

@@ -35,6 +35,8 @@ class Work:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._learned: dict[int, Transform] = {}
+        self._loading = threading.Lock()
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -65,9 +67,12 @@ class Work:
         return Path(path).relative_to(self.source_folder).as_posix()
 
     def learned(self, index: int) -> Transform:
-        """The fitted form of the learner at this place."""
-        placed = self.resolved.steps[index]
-        return _load_step(self.path / "learned" / str(index), type(placed.form).__module__)
+        """The fitted form of the learner at this place: one for all threads, so that its tables are read once."""
+        with self._loading:
+            if index not in self._learned:
+                module = type(self.resolved.steps[index].form).__module__
+                self._learned[index] = _load_step(self.path / "learned" / str(index), module)
+            return self._learned[index]
 
     def form(self, index: int) -> Transform:
         """What is applied at this place: the learned form, or the step itself."""
@@ -79,9 +84,12 @@ class Work:
         return self.path / stage / f"{partition:05d}"
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def open_work(path: str) -> Work:
-    """The work folder at this path, loaded once per process."""
+    """The work folder at this path, loaded once per process, which holds what it has learned in memory.
+
+    Only of the last two: a worker that serves many runs keeps none of the vocabularies of those before.
+    """
     return Work(Path(path))
 
 
@@ -143,7 +151,6 @@ def saved_record(folder: Path) -> bytes | None:
         return None
 
 
-@lru_cache(maxsize=256)
 def _load_step(folder: Path, module: str) -> Transform:
     plain: dict[str, Any] = json.loads((folder / "step.json").read_bytes())
     step = operator_from_plain(plain, context=TableFolder(folder), allowed=(module,))

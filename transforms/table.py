@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,15 +35,10 @@ class Table:
     @property
     def frame(self) -> pl.DataFrame:
         """The rows. The first call reads the file and raises DataError where its sum is not the recorded one."""
-        if self._frame is None:
-            assert self.path is not None
-            try:
-                with self.path.open("rb") as file:
-                    self._check(hashlib.file_digest(file, "sha256").hexdigest())
-                self._frame = pl.read_parquet(self.path)
-            except OSError as problem:
-                raise self._unreadable(problem) from None
-        return self._frame
+        with _READING:  # by one of the threads that want it: it may be most of the memory there is
+            if self._frame is None:
+                self._frame = self._read()
+            return self._frame
 
     @property
     def height(self) -> int:
@@ -73,6 +69,15 @@ class Table:
             raise self._unreadable(problem) from None
         self._check(digest.hexdigest())
         return self.sha256
+
+    def _read(self) -> pl.DataFrame:
+        assert self.path is not None
+        try:
+            with self.path.open("rb") as file:
+                self._check(hashlib.file_digest(file, "sha256").hexdigest())
+            return pl.read_parquet(self.path)
+        except OSError as problem:
+            raise self._unreadable(problem) from None
 
     def _check(self, sha256: str) -> None:
         if sha256 != self.sha256:
@@ -139,5 +144,6 @@ def _write(value: Table, info: SerializationInfo) -> dict[str, str]:
     return info.context.write(value)
 
 
+_READING: Final = threading.Lock()
 _ROW_GROUP: Final = 1 << 17
 _COPIED_AT_ONCE: Final = 1 << 20

@@ -7,6 +7,7 @@ not null, of the column's dtype. Rows keep their number and order.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from typing import Final
 
@@ -75,11 +76,13 @@ def _ids(value: pl.Expr, index: pl.Expr, first: int, missing: int | None, null: 
 # The hash index of an Enum costs as much as looking a partition up; a process builds one per vocabulary. It is built
 # when the type is handed to Polars' core, so it is that form of it that is kept.
 _enums: dict[int, pl.DataTypeExpr] = {}
+_BUILDING: Final = threading.Lock()
 
 
 def _enum(vocabulary: pl.DataFrame) -> pl.DataTypeExpr:
     key = id(vocabulary)
-    if key not in _enums:
-        _enums[key] = pl.Enum(vocabulary["value"]).to_dtype_expr()
-        weakref.finalize(vocabulary, _enums.pop, key, None)
-    return _enums[key]
+    with _BUILDING:  # by one of the threads that want it
+        if key not in _enums:
+            _enums[key] = pl.Enum(vocabulary["value"]).to_dtype_expr()
+            weakref.finalize(vocabulary, _enums.pop, key, None)
+        return _enums[key]

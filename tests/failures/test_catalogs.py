@@ -20,7 +20,6 @@ from headrace.catalog.reader import open_dataset
 from headrace.cli import cli
 from headrace.engines.cpu import CpuEngine
 from headrace.pipelines import apply, measuring, merging, write
-from headrace.pipelines import work as work_folder
 from headrace.pipelines.build import build
 from headrace.pipelines.options import RunOptions
 from headrace.pipelines.runs import list_runs
@@ -248,7 +247,6 @@ def test_a_damaged_work_folder(
         else:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if how == "truncated" else b"\0garbage")
     open_work.cache_clear()  # as in a process of its own
-    work_folder._load_step.cache_clear()
     outcome = shop.run()
     assert capfd.readouterr().err == ""
     if outcome.code:
