@@ -57,6 +57,10 @@ def test_a_constant_that_no_float_sums_exactly_gives_zero(constant: float) -> No
     assert fitted.apply(pl.LazyFrame({"x": [constant]}), ENGINE).collect()["x"].to_list() == [0.0]
 
 
+def test_a_zero_with_a_sign_does_not_show() -> None:
+    assert {str(learned(units).mean) for units in ([[0.0], [-0.0]], [[-0.0], [0.0]], [[-0.0]])} == {"(0.0,)"}
+
+
 def test_what_is_not_finite_or_too_large_is_left_out() -> None:
     fitted = learned([[1.0, math.nan, math.inf, 3.0, 1e300, -1e100, None]])
     assert (fitted.mean, fitted.deviation) == ((2.0,), (1.0,))
