@@ -11,7 +11,7 @@ from headrace.pipelines.asked import asked
 from headrace.transforms.base import Learner, Transform, Window, describe
 from headrace.transforms.columns import Columns
 from headrace.transforms.groups import GroupStats
-from headrace.transforms.target import TargetEncode
+from headrace.transforms.target_encoded import TargetEncoded, TargetLeftOut
 
 Tainted = Mapping[str, str]
 """The columns that hold a row's own target in some form, and the step that made each of it; "" for the target."""
@@ -22,8 +22,9 @@ def after(
 ) -> Tainted:
     """The tainted columns after a step.
 
-    TargetEncode keeps a row's own target out of its encoding, and a Window looks at earlier rows: those may read it.
-    What the target itself is made of is not known as such; leaving that out is up to the pipeline.
+    TargetEncode keeps a row's own target out of its encoding, also where it reads it to take it out of the sums
+    (`leave_one_out`), and a Window looks at earlier rows, but for one that sees the row itself: those may read it. A
+    category or a fold that is made of the target gives it away all the same. What the target itself is made of is not known as such; leaving that out is up to the pipeline.
     """
     gone = {*form.writes, *form.drops}
     where = f"step {number} {describe(step)}"
@@ -34,8 +35,11 @@ def after(
 def _made_of(
     tainted: Tainted, step: Transform | Learner, form: Transform, schema: pl.Schema, engine: Engine
 ) -> set[str]:
-    if isinstance(step, TargetEncode | Window):
+    if isinstance(step, Window) and not step.sees_itself:
         return set()
+    if isinstance(form, TargetEncoded | TargetLeftOut):
+        beside = {*form.columns, *(form.fold_on if isinstance(form, TargetEncoded) else ())}
+        return set(form.writes) if tainted.keys() & beside else set()
     found: set[str] = set()
     if isinstance(step, GroupStats):  # a training row is part of its own group
         for column in set(step.of) & tainted.keys():

@@ -101,7 +101,8 @@ class Operator(BaseModel):
         for column in expanded.get("columns", ()):
             if not self.accepts.test(schema[column]):
                 raise PipelineError(
-                    f"{type(self).__name__} takes {self.accepts.words}, got {schema[column]} in column {column!r}"
+                    f"{type(self).__name__} takes {self.accepts.words}, got {schema[column]} in column {column!r}",
+                    hint="ListAgg and ListLength make one value of each list" if schema[column] == pl.List else "",
                 )
         step.check(schema)
         return step
@@ -159,10 +160,27 @@ class Window(Transform):
     an entity together first. Rows of equal time count in the order of the frame, which is that of the source.
     """
 
+    sees_itself: ClassVar[bool] = False
+    """Whether a row's own values are in what it gets: where they are those of the target, it gives the label away."""
+
     @property
     @abstractmethod
     def entity(self) -> tuple[str, ...]:
         """The columns whose values make one entity."""
+
+
+class Selection(Window):
+    """A Window that keeps some of the rows of each entity; those that stay keep their order."""
+
+    filters: ClassVar[bool] = True
+
+    @abstractmethod
+    def answer(self, frame: pl.LazyFrame, asked: str, engine: Engine) -> pl.LazyFrame:
+        """The rows of which the column `asked` is true, each with what it gets where it stays, in their order.
+
+        It is for serving: a row that is asked for is answered, also where `apply` would drop it. The other rows of
+        the frame are its past, and no row that is later than it counts.
+        """
 
 
 Order = tuple[tuple[str, bool], ...]

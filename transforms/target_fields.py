@@ -106,13 +106,13 @@ def check_targets(
         if classes is None and not (dtype.is_integer() or dtype.is_float() or dtype == pl.Boolean):
             raise PipelineError(
                 f"TargetEncode takes a number or a boolean as target, got {dtype} in {target!r}",
-                hint="give its classes=[...] for an output each" if dtype == pl.String else None,
+                hint="give its classes=[...] for an output each" if dtype == pl.String else "",
             )
         if classes is not None and not (dtype == pl.String or dtype.is_integer() or dtype == pl.Boolean):
             raise PipelineError(
                 f"TargetEncode with classes takes a string, an integer or a boolean as target, got {dtype} in "
                 f"{target!r}",
-                hint="without classes, its mean is encoded" if dtype.is_float() else None,
+                hint="without classes, its mean is encoded" if dtype.is_float() else "",
             )
         for label in classes or ():
             try:

@@ -32,6 +32,46 @@ LEAKS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "step 1 GroupStats(x_mean_by_c, y_mean_by_c)",
     ),
     "scaled": ([{"Standardize": {"columns": ["y"], "output": "{column}_scaled"}}], "y_scaled", "step 1 Standardize"),
+    "a category that is the target": (
+        [{"TargetEncode": {"columns": ["y"], "target": "x", "fold_on": ["id"]}}],
+        "y_target",
+        "step 1 TargetEncode(y_target)",
+    ),
+    "a category that is made of the target": (
+        [
+            {"HashCross": {"columns": ["c", "y"], "n": 8, "output": "crossed"}},
+            {
+                "TargetEncode": {
+                    "columns": ["c", "crossed"],
+                    "combo": True,
+                    "target": "y",
+                    "fold_on": ["id"],
+                    "output": "z",
+                }
+            },
+            {"Drop": {"columns": ["crossed"]}},
+        ],
+        "z",
+        "step 2 TargetEncode(z)",
+    ),
+    "a category made of the target, left out of its own": (
+        [
+            {"Derive": {"columns": {"a": "y * 2"}}},
+            {"TargetEncode": {"columns": ["a"], "target": "y", "leave_one_out": True, "output": "z"}},
+            {"Drop": {"columns": ["a"]}},
+        ],
+        "z",
+        "step 2 TargetEncode(z)",
+    ),
+    "folds that are made of the target": (
+        [
+            {"Derive": {"columns": {"a": "y * 2"}}},
+            {"TargetEncode": {"columns": ["c"], "target": "y", "fold_on": ["a"], "output": "z"}},
+            {"Drop": {"columns": ["a"]}},
+        ],
+        "z",
+        "step 2 TargetEncode(z)",
+    ),
     "hashed with others": (
         [{"HashCross": {"columns": ["c", "y"], "n": 8, "output": "crossed"}}],
         "crossed",
@@ -51,6 +91,12 @@ def test_a_feature_made_of_the_target_is_refused(
 
 FINE: dict[str, list[dict[str, Any]]] = {
     "encoded out of fold": [{"TargetEncode": {"columns": ["c"], "target": "y", "fold_on": ["id"]}}],
+    "encoded without the row itself": [{"TargetEncode": {"columns": ["c"], "target": "y", "leave_one_out": True}}],
+    "of a target that is made of the target": [
+        {"Derive": {"columns": {"a": "y * 2"}}},
+        {"TargetEncode": {"columns": ["c"], "target": ["y", "a"], "fold_on": ["id"], "output": "{column}_{target}"}},
+        {"Drop": {"columns": ["a"]}},
+    ],
     "of earlier rows": [{"Lag": {"columns": ["y"], "by": ["c"], "order": "at"}}],
     "beside it in one step": [{"Standardize": {"columns": ["x", "y"], "output": "{column}"}}],
     "the target itself is made": [{"Derive": {"columns": {"y": "CAST(y > 0 AS TINYINT)"}}}],
