@@ -10,8 +10,9 @@ from headrace.engines.executor import Executor
 from headrace.engines.open import EngineSpec
 from headrace.pipelines.counts import added
 from headrace.pipelines.measuring import PassRecord, run_pass
-from headrace.pipelines.merging import Merged, answer_unique, answer_window, distinct_duplicates, learn
+from headrace.pipelines.merging import Merged, answer_unique, answer_window, distinct_duplicates, learn, merge_groups
 from headrace.pipelines.rows import QUARANTINE
+from headrace.pipelines.spilled import shares
 from headrace.pipelines.tasks import Task, map_tasks
 from headrace.pipelines.work import Work
 from headrace.schemas.errors import DataError
@@ -50,13 +51,14 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
     duplicates = 0
     keys = work.pipeline.contract.unique_keys()
 
-    def task(label: str, number: int, item: int, bucket: int = 0, units: int = 1) -> Task:
+    def task(label: str, number: int, item: int, bucket: int = 0, buckets: int = 1, units: int = 1) -> Task:
         return Task(
             work=str(work.path),
             engine=engine,
             number=number,
             item=item,
             bucket=bucket,
+            buckets=buckets,
             label=label,
             most_pieces=units,
         )
@@ -93,7 +95,17 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
                 duplicates = distinct_duplicates(work, len(keys))
             _refuse_too_many(work, bad + duplicates, reasons)
         served = work.resolved.in_pass(number)
-        learned = [task(f"{s.label}, learning", number, s.index) for s in served if s.learns]
+        split = shares(work, added(r.measured for r in records))
+        merges = [
+            task(f"{s.label}, merging bucket {b}", number, s.index, b, split[s.index])
+            for s in served
+            if split.get(s.index, 1) > 1
+            for b in range(split[s.index])
+        ]
+        noted(map_tasks(executor, merge_groups, merges))
+        learned = [
+            task(f"{s.label}, learning", number, s.index, buckets=split.get(s.index, 1)) for s in served if s.learns
+        ]
         noted(map_tasks(executor, learn, learned))
         windows = [
             task(f"{s.label}, bucket {b}", number, s.index, b)

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.engine import Held, TaskEngine
+from headrace.engines.kernels.pieces import cpu_write
 from headrace.engines.open import open_engine
 from headrace.pipelines.counts import added
 from headrace.pipelines.passes import gathered, kept
@@ -26,9 +27,9 @@ from headrace.transforms.base import UNIT, Window
 class PassRecord(BaseModel):
     """What one pass found in one partition. `split_rows` is empty where the pass did not get as far as the split.
 
-    `unit_rows` are the same by unit, where rows are published in the order of the source. `pieces` says in how many the
-    partition was worked on, each of which left files of its own. `fallbacks` say what ran on the CPU though the GPU
-    engine was asked for.
+    `unit_rows` are the same by unit, where rows are published in the order of the source. `measured` are the bytes of
+    statistics by learner, of those that have groups. `pieces` says in how many the partition was worked on, each of
+    which left files of its own. `fallbacks` say what ran on the CPU though the GPU engine was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class PassRecord(BaseModel):
     reasons: dict[str, int]
     split_rows: dict[int, int]
     unit_rows: dict[int, dict[int, int]] = {}
+    measured: dict[int, int] = {}
     pieces: int = 1
     fallbacks: tuple[str, ...] = ()
 
@@ -64,6 +66,7 @@ def run_pass(task: Task) -> PassRecord:
             reasons={} if refused is None else count_reasons(refused),
             split_rows=added(part.split_rows for part in passed),
             unit_rows={unit: rows for part in passed for unit, rows in part.unit_rows.items()},
+            measured=added(part.measured for part in passed),
             pieces=len(parts),
             fallbacks=task.notes(engine.fallbacks),
         )
@@ -79,6 +82,7 @@ class _Pass:
     ) -> None:
         self.split_rows: dict[int, int] = {}
         self.unit_rows: dict[int, dict[int, int]] = {}
+        self.measured: dict[int, int] = {}
         self._work = work
         self._partition = partition
         self._number = number
@@ -118,24 +122,33 @@ class _Pass:
             self._learn(learners, held if all_train else engine.hold(held.lazy().filter(pl.col(SPLIT) == TRAIN)))
 
     def _learn(self, learners: Sequence[Placed], train: Held) -> None:
-        engine = self._engine
+        engine, buckets = self._engine, self._work.plan.group_buckets
         whole = [s for s in learners if not s.learner.by_unit]
         by_unit = [s for s in learners if s.learner.by_unit]
-        counted = engine.collect([_measured(s, train.lazy(), engine) for s in whole], any_order=True)
+        counted = engine.collect([_measured(s, train.lazy(), buckets, engine) for s in whole], any_order=True)
         for placed, table in zip(whole, counted, strict=True):
-            table.write_ipc(partial_file(self._made, placed.index, self._place))
+            self._leave(placed, table)
         if not by_unit:
             return
         units = list(self._units(train))
         summed = engine.collect_parts(
-            [rows for _, rows in units], lambda rows: [_measured(s, rows, engine) for s in by_unit]
+            [rows for _, rows in units], lambda rows: [_measured(s, rows, buckets, engine) for s in by_unit]
         )
         for which, placed in enumerate(by_unit):
             numbered = [
                 tables[which].with_columns(pl.lit(number, pl.Int64).alias(UNIT))
                 for (number, _), tables in zip(units, summed, strict=True)
             ]
-            pl.concat(numbered).write_ipc(partial_file(self._made, placed.index, self._place))
+            self._leave(placed, pl.concat(numbered))
+
+    def _leave(self, placed: Placed, table: pl.DataFrame) -> None:
+        path = partial_file(self._made, placed.index, self._place)
+        if BUCKET in table.columns:
+            cpu_write(path.with_suffix(""), table, BUCKET, self._work.plan.group_buckets)
+        else:
+            table.write_ipc(path)
+        if placed.learner.groups:
+            self.measured[placed.index] = path.stat().st_size
 
     def _units(self, rows: Held) -> Iterator[tuple[int, Held]]:
         """The rows of each unit: a float sum must not depend on what else was read with it."""
@@ -203,9 +216,12 @@ def pieces_file(folder: Path, name: str, place: int = 0) -> Path:
     return folder / f"{name}-{place}"
 
 
-def _measured(placed: Placed, rows: pl.LazyFrame, engine: TaskEngine) -> pl.LazyFrame:
+def _measured(placed: Placed, rows: pl.LazyFrame, buckets: int, engine: TaskEngine) -> pl.LazyFrame:
+    """What a learner measures on these rows; what it has a row of for each group, with the bucket of the group."""
     own = rows.select(ROW, SPLIT, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
-    return engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
+    table = engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
+    groups = placed.learner.groups
+    return with_bucket(table, groups, buckets, engine) if groups and buckets > 1 else table
 
 
 def _split_rows(rows: Held, engine: TaskEngine) -> dict[int, int]:

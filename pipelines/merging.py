@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +12,16 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import TaskEngine
+from headrace.engines.kernels.pieces import cpu_read
 from headrace.engines.open import open_engine
 from headrace.pipelines.measuring import partial_files, pieces_files
 from headrace.pipelines.rows import bucket_files
+from headrace.pipelines.spilled import is_merged, leave, merged_file, merged_folder, share_of, spilled
 from headrace.pipelines.tasks import Task
 from headrace.pipelines.work import Work, open_work, save_step, write_atomically
 from headrace.schemas.names import ROW
+from headrace.transforms.base import Learner
+from headrace.transforms.order import arranged
 
 
 class Merged(NamedTuple):
@@ -25,26 +31,59 @@ class Merged(NamedTuple):
     fallbacks: tuple[str, ...]
 
 
-def learn(task: Task) -> Merged:
-    """Merge what a pass measured for one learner, and save the fitted step; it leaves no rows."""
+def merge_groups(task: Task) -> Merged:
+    """Merge what a pass measured for one learner in some of the buckets of groups, and settle it; it leaves no rows."""
     work = open_work(task.work)
-    placed = work.resolved.steps[task.item]
-    folder = work.path / "learned" / str(task.item)
-    if (folder / "step.json").exists():
-        return Merged(0, _noted(folder))
-    learner, engine = placed.learner, open_engine(task.engine)
+    target = merged_file(work, task.item, task.bucket, task.buckets)
+    if _learned(work, task.item) or is_merged(work, task.item, task.bucket, task.buckets):
+        return Merged(0, _noted(target))
+    learner, engine = work.resolved.steps[task.item].learner, open_engine(task.engine)
     files = partial_files(work, task.number, task.item)
-    total: pl.DataFrame | None = None
     with task.named():
-        for start in range(0, len(files), _MERGED_AT_ONCE):
-            tables = [pl.read_ipc(file).lazy() for file in files[start : start + _MERGED_AT_ONCE]]
-            if total is not None:
-                tables.insert(0, total.lazy())
-            total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
-    assert total is not None
-    notes = _note(folder, task, engine)
-    save_step(folder, learner.learn(total))
+        tables = [cpu_read(files, bucket).lazy() for bucket in share_of(work, task.bucket, task.buckets)]
+        merged = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
+    notes = _note(target, task, engine)
+    leave(arranged(learner.settle(merged), learner.order), target)
     return Merged(0, notes)
+
+
+def learn(task: Task) -> Merged:
+    """Learn one step from what a pass measured for it, and save it; it leaves no rows.
+
+    What was measured is merged here, unless tasks before this one have merged the buckets of its groups.
+    """
+    work = open_work(task.work)
+    folder = work.path / "learned" / str(task.item)
+    if _learned(work, task.item):
+        return Merged(0, _noted(folder))
+    learner, engine = work.resolved.steps[task.item].learner, open_engine(task.engine)
+    before: tuple[str, ...] = ()
+    if task.buckets > 1:
+        files = [merged_file(work, task.item, share, task.buckets) for share in range(task.buckets)]
+        before = tuple(note for file in files for note in _noted(file))
+        total = spilled(work, task.item, task.buckets, learner.order)
+    else:
+        with task.named():
+            total = _merged(learner, partial_files(work, task.number, task.item), engine)
+    notes = _note(folder, task, engine, before)
+    save_step(folder, learner.learn(total))
+    shutil.rmtree(merged_folder(work, task.item), ignore_errors=True)
+    return Merged(0, notes)
+
+
+def _learned(work: Work, index: int) -> bool:
+    return (work.path / "learned" / str(index) / "step.json").exists()
+
+
+def _merged(learner: Learner, files: Sequence[Path], engine: TaskEngine) -> pl.DataFrame:
+    total: pl.DataFrame | None = None
+    for start in range(0, len(files), _MERGED_AT_ONCE):
+        tables = [pl.read_ipc(file).lazy() for file in files[start : start + _MERGED_AT_ONCE]]
+        if total is not None:
+            tables.insert(0, total.lazy())
+        total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
+    assert total is not None
+    return total
 
 
 def answer_window(task: Task) -> Merged:
@@ -99,9 +138,9 @@ def _write_answers(rows: pl.LazyFrame, target: Path, task: Task, engine: TaskEng
     return Merged(held.height, notes)
 
 
-def _note(target: Path, task: Task, engine: TaskEngine) -> tuple[str, ...]:
+def _note(target: Path, task: Task, engine: TaskEngine, before: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Leave what is to be said of a task beside what it makes, and before: a resumed run says it too."""
-    notes = task.notes(engine.fallbacks)
+    notes = tuple(dict.fromkeys((*before, *task.notes(engine.fallbacks))))
     if notes:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(_notes_file(target), json.dumps(notes))

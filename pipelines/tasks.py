@@ -25,7 +25,7 @@ class Task(BaseModel):
     number
         The pass.
     item
-        The partition, learner, key or split; `bucket` the part of it.
+        The partition, learner, key or split; `bucket` the part of it, where it matters one of `buckets`.
     pieces
         Into how many pieces a partition is cut, one after the other: more of them need less memory.
     label
@@ -45,6 +45,7 @@ class Task(BaseModel):
     number: int
     item: int
     bucket: int = 0
+    buckets: int = 1
     label: str = ""
     pieces: int = 1
     most_pieces: int = 1

@@ -11,13 +11,13 @@ from headrace.transforms.base import Order
 
 def arranged(table: pl.DataFrame, order: Order) -> pl.DataFrame:
     """The rows in this order; the table itself where they are in it, for a sort takes several times its memory."""
-    if in_order(table, order):
+    if not order or in_order(table, order):
         return table
     return table.sort([c for c, _ in order], descending=[last for _, last in order]).rechunk()
 
 
 def in_order(table: pl.DataFrame, order: Order) -> bool:
-    """Whether the rows are in this order, equal ones in any; a part of them at a time. No null may be in the columns."""
+    """Whether the rows are in this order, equal ones in any; its columns have no nulls. A part of them at a time."""
     columns = [c for c, _ in order]
     starts = range(0, table.height - 1, _AT_ONCE)
     return all(table.slice(i, _AT_ONCE + 1).select(columns).select(_rising(order)).item() for i in starts)
