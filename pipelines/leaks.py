@@ -24,7 +24,8 @@ def after(
 
     TargetEncode keeps a row's own target out of its encoding, also where it reads it to take it out of the sums
     (`leave_one_out`), and a Window looks at earlier rows, but for one that sees the row itself: those may read it. A
-    category or a fold that is made of the target gives it away all the same. What the target itself is made of is not known as such; leaving that out is up to the pipeline.
+    category or a fold that is made of the target gives it away all the same. What the target itself is made of is not
+    known as such; leaving that out is up to the pipeline.
     """
     gone = {*form.writes, *form.drops}
     where = f"step {number} {describe(step)}"
