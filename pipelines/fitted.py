@@ -16,7 +16,7 @@ from headrace.schemas.checks import loses_nothing
 from headrace.schemas.dtypes import dtype_name, parse_dtype
 from headrace.schemas.errors import DataError, HeadraceError, PipelineError
 from headrace.schemas.names import ROW
-from headrace.transforms.base import Transform, to_plain
+from headrace.transforms.base import Selection, Transform, to_plain
 from headrace.transforms.registry import operator_from_plain
 from headrace.transforms.table import TableFolder
 
@@ -65,7 +65,8 @@ class FittedPipeline(BaseModel):
         Returns
         -------
         polars.DataFrame
-            The features, in the order and types of the published dataset. Steps that drop rows apply to `history` only.
+            The features, in the order and types of the published dataset. Steps that drop rows drop those of
+            `history` only; a row that is asked for counts among the others of its entity, with those asked before it.
 
         Raises
         ------
@@ -85,6 +86,9 @@ class FittedPipeline(BaseModel):
             if place not in needed:
                 # What it would write or drop, no later step reads; it must not be in the way of a join either.
                 lazy = lazy.drop([*step.drops, *step.writes], strict=False)
+            elif isinstance(step, Selection):
+                kept = step.apply(lazy, engine).filter(~pl.col(_ASKED))
+                lazy = pl.concat([kept, step.answer(lazy, _ASKED, engine)])
             elif step.filters:
                 kept = step.apply(lazy.filter(~pl.col(_ASKED)), engine)
                 lazy = pl.concat([kept, lazy.filter(_ASKED)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -110,11 +110,13 @@ def walk(work: Work, frame: pl.LazyFrame, partition: Partition, number: int, eng
 def _apply(work: Work, frame: pl.LazyFrame, partition: Partition, placed: Placed, engine: TaskEngine) -> pl.LazyFrame:
     if not placed.collects:
         return engine.step(placed.label, frame, work.form(placed.index).apply)
-    # A window was worked out over whole entities in an exchange; its columns come back by row number.
+    # A window was worked out over whole entities in an exchange; its columns come back by row number, and where it
+    # drops rows, the numbers of those that stay.
     files = bucket_files(work, work.path / "windows" / str(placed.index))
     answers = engine.read_rows(files, ROW, partition.first_row, partition.first_row + partition.rows)
     joined = frame.drop(placed.form.writes, strict=False)
-    return joined.join(answers, on=ROW, how="left", maintain_order="left")
+    how: Literal["inner", "left"] = "inner" if placed.form.filters else "left"
+    return joined.join(answers, on=ROW, how=how, maintain_order="left")
 
 
 def _read(frame: pl.LazyFrame, partition: Partition, engine: TaskEngine) -> Held:

@@ -44,6 +44,7 @@ class Diff(Window):
     depends on partitions; NVTabular's `DifferenceLag` looks no further than its partition. Cost: one sort by entity.
     """
 
+    sees_itself: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = Accepts(
         lambda dtype: dtype == pl.Boolean or dtype.is_float() or (dtype.is_integer() and dtype != pl.UInt64),
         "a boolean, a float or an integer other than UInt64",

@@ -15,6 +15,7 @@ from headrace.transforms.base import Operator
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
 from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts, TimeZone
+from headrace.transforms.deduplicate import Deduplicate
 from headrace.transforms.differences import Diff, TimeSinceLast
 from headrace.transforms.expanding import Expanding
 from headrace.transforms.extract import Extract
@@ -34,6 +35,7 @@ from headrace.transforms.ranks import QuantileTransform, QuantileTransformed
 from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
 from headrace.transforms.shape import Cast, Derive, Drop, Rename
+from headrace.transforms.sequences import Sequence
 from headrace.transforms.target import TargetEncode
 from headrace.transforms.target_encoded import TargetEncoded, TargetLeftOut
 from headrace.transforms.text import Lower, Replace, Strip
@@ -93,6 +95,8 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Expanding,
 )
 
+    Sequence,
+    Deduplicate,
 _FITTED: Final[tuple[type[Operator], ...]] = (
     AsOfJoined,
     Categorified,

@@ -208,6 +208,18 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {
             "columns": ["odd", "big"],
             "by": ["city"],
+    "Sequence": [
+        {"columns": ["number", "text", "flag", "big"], "by": ["city"], "order": "moment", "max_length": 3},
+        {"columns": ["odd", "single", "small"], "by": ["text", "flag"], "order": "whole", "max_length": 4, "pad": 0},
+        {"columns": ["day", "moment"], "by": ["city"], "order": "zoned", "max_length": 100},
+        {"columns": ["text"], "by": ["day"], "order": "odd", "max_length": 2, "pad": "-", "output": "text"},
+    ],
+    "Deduplicate": [
+        {"by": ["city"]},
+        {"by": ["city", "zoned"], "keep": "last"},
+        {"by": ["text"], "order": "moment"},
+        {"by": ["flag", "day"], "order": "odd", "keep": "last"},
+    ],
             "order": "moment",
             "window": "7d",
             "statistics": ["count", "sum", "mean", "std", "min", "max"],
