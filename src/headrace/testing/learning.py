@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from functools import cache
+from itertools import combinations, pairwise
 from typing import Final
 
 import polars as pl
 
 from headrace.testing.compare import differing
 from headrace.testing.report import Broken
-from headrace.testing.subject import Subject, fit, measure, told_apart
+from headrace.testing.subject import Subject, measure, told_apart
 from headrace.transforms.base import Learner, Operator
 from headrace.transforms.table import Table
 
@@ -72,10 +73,11 @@ def partitions(subject: Subject) -> Broken | None:
     step = _learner(subject)
     for frame in subject.frames.values():
         for units in _units(frame):
-            whole = fit(step, units)
+            part = cache(lambda a, b, units=units: measure(step, units[a:b], a).lazy())
+            whole = step.learn(step.merge([part(0, len(units))]).collect())
             for count in range(1, len(units)):
                 for cuts in combinations(range(1, len(units)), count):
-                    cut = fit(step, units, cuts)
+                    cut = step.learn(step.merge([part(*ends) for ends in pairwise([0, *cuts, len(units)])]).collect())
                     if told_apart(whole, cut):
                         return Broken(
                             f"measured in {count + 1} partitions, {_difference(cut, whole)}",
