@@ -147,7 +147,7 @@ def test_a_path_that_has_no_fields_cannot_be_set_into(folder: Path) -> None:
 def test_a_gallery_pipeline_takes_a_source_and_its_sample_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert gallery_names() == ("ctr", "flights")
+    assert gallery_names() == ("ctr", "flights", "tpch")
     assert load_pipeline("flights", {"source": str(tmp_path)}).source.root == str(tmp_path)
     monkeypatch.setattr("headrace.pipelines.gallery.flights.sample.cached_sample", lambda: tmp_path / "cached")
     with caplog.at_level("INFO", "headrace"):

@@ -1,0 +1,1 @@
+"""Will an order line be returned? TPC-H's tables: the pipeline, its contract and its sample data."""
