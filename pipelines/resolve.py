@@ -20,6 +20,7 @@ from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.transforms.base import UNIT, Ids, Join, Learner, Operator, Transform, Window, describe
+from headrace.transforms.sequences import Sequence
 from headrace.transforms.shape import Cast, Rename
 from headrace.transforms.table import Table
 
@@ -194,6 +195,8 @@ def _same_values(form: Transform) -> dict[str, str]:
     """The columns that hold the values of another one, or of themselves before the step."""
     if isinstance(form, Rename):
         return {new: old for old, new in form.names.items()}
+    if isinstance(form, Sequence):  # lists of ids; what pads them has to be one
+        return dict(zip(form.writes, form.columns, strict=True)) if form.pad in (None, 0) else {}
     return {c: c for c in form.columns} if isinstance(form, Cast) and "Int" in form.dtype else {}
 
 

@@ -107,8 +107,10 @@ class Sequence(Selection):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         ordered = self._ordered(frame)
-        lists = self._lists(ordered, self.by.names, pl.col(_PLACE).max()).drop(self.by.names)
-        last = ordered.join(lists, on=_PLACE, how="inner").sort(history.INDEX)
+        lists = ordered.group_by(self.by.names).agg(
+            pl.col(_PLACE).max(), *(pl.col(c).alias(_list(c)) for c in self.columns)
+        )
+        last = ordered.join(lists.drop(self.by.names), on=_PLACE, how="inner").sort(history.INDEX)
         return history.forgotten(self._cut(last, frame.collect_schema(), engine)).drop(_PLACE)
 
     def answer(self, frame: pl.LazyFrame, asked: str, engine: Engine) -> pl.LazyFrame:
@@ -130,9 +132,6 @@ class Sequence(Selection):
         """The rows that have an entity and a time, in the order of time, with their place in it."""
         placed = history.numbered(frame, self.by, self.order).filter(history.PLACED)
         return placed.sort(self.order, history.INDEX).with_row_index(_PLACE)
-
-    def _lists(self, ordered: pl.LazyFrame, by: tuple[str, ...], place: pl.Expr) -> pl.LazyFrame:
-        return ordered.group_by(by).agg(place, *(pl.col(c).alias(_list(c)) for c in self.columns))
 
     def _cut(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
         """The lists with no more than the last values, under their names."""

@@ -26,6 +26,9 @@ STEPS: list[dict[str, Any]] = [
             "statistics": ["mean", "count"],
         }
     },
+    {"Diff": {"columns": ["x"], "by": ["shop"], "order": "at"}},
+    {"TimeSinceLast": {"by": ["shop", "kind"], "order": "at"}},
+    {"Expanding": {"columns": ["x"], "by": ["kind"], "order": "at", "statistics": ["count", "mean"]}},
     {"GroupStats": {"by": ["shop"], "of": ["x"], "statistics": ["mean", "std", "count"]}},
     {"DateParts": {"columns": "at", "parts": ["hour", "weekday"]}},
     {"Cyclic": {"columns": "at_hour", "period": 24}},
