@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +13,10 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import TaskEngine
-from headrace.engines.kernels.pieces import cpu_read
 from headrace.engines.open import open_engine
 from headrace.pipelines.measuring import partial_files, pieces_files
 from headrace.pipelines.rows import bucket_files
-from headrace.pipelines.spilled import is_merged, leave, merged_file, merged_folder, share_of, spilled
+from headrace.pipelines.spilled import is_merged, leave, merged_file, merged_folder, share_of, spilled, table_of
 from headrace.pipelines.tasks import Task
 from headrace.pipelines.work import Work, open_work, save_step, write_atomically
 from headrace.schemas.names import ROW
@@ -39,9 +39,9 @@ def merge_groups(task: Task) -> Merged:
         return Merged(0, _noted(target))
     learner, engine = work.resolved.steps[task.item].learner, open_engine(task.engine)
     files = partial_files(work, task.number, task.item)
+    share = share_of(work, task.bucket, task.buckets)
     with task.named():
-        tables = [cpu_read(files, bucket).lazy() for bucket in share_of(work, task.bucket, task.buckets)]
-        merged = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
+        merged = _merged(learner, (table_of(file, share) for file in files), engine, at_once=256)
     notes = _note(target, task, engine)
     leave(arranged(learner.settle(merged), learner.order), target)
     return Merged(0, notes)
@@ -59,12 +59,13 @@ def learn(task: Task) -> Merged:
     learner, engine = work.resolved.steps[task.item].learner, open_engine(task.engine)
     before: tuple[str, ...] = ()
     if task.buckets > 1:
-        files = [merged_file(work, task.item, share, task.buckets) for share in range(task.buckets)]
-        before = tuple(note for file in files for note in _noted(file))
+        merged = [merged_file(work, task.item, share, task.buckets) for share in range(task.buckets)]
+        before = tuple(note for file in merged for note in _noted(file))
         total = spilled(work, task.item, task.buckets, learner.order)
     else:
         with task.named():
-            total = _merged(learner, partial_files(work, task.number, task.item), engine)
+            files = partial_files(work, task.number, task.item)
+            total = _merged(learner, map(pl.read_ipc, files), engine, at_once=_MERGED_AT_ONCE)
     notes = _note(folder, task, engine, before)
     save_step(folder, learner.learn(total))
     shutil.rmtree(merged_folder(work, task.item), ignore_errors=True)
@@ -75,15 +76,12 @@ def _learned(work: Work, index: int) -> bool:
     return (work.path / "learned" / str(index) / "step.json").exists()
 
 
-def _merged(learner: Learner, files: Sequence[Path], engine: TaskEngine) -> pl.DataFrame:
-    total: pl.DataFrame | None = None
-    for start in range(0, len(files), _MERGED_AT_ONCE):
-        tables = [pl.read_ipc(file).lazy() for file in files[start : start + _MERGED_AT_ONCE]]
-        if total is not None:
-            tables.insert(0, total.lazy())
-        total = engine.collect([learner.merge(tables)], any_order=not learner.by_unit)[0]
-    assert total is not None
-    return total
+def _merged(learner: Learner, tables: Iterator[pl.DataFrame], engine: TaskEngine, at_once: int) -> pl.DataFrame:
+    total: list[pl.DataFrame] = []
+    while some := list(islice(tables, at_once)):
+        frames = [table.lazy() for table in (*total, *some)]
+        total = engine.collect([learner.merge(frames)], any_order=not learner.by_unit)
+    return total[0]
 
 
 def answer_window(task: Task) -> Merged:
@@ -92,7 +90,7 @@ def answer_window(task: Task) -> Merged:
     placed = work.resolved.steps[task.item]
     target = bucket_files(work, work.path / "windows" / str(task.item))[task.bucket]
     if _answered(target):
-        return Merged(0, _noted(target))
+        return Merged(_rows([target]).len() if placed.form.filters else 0, _noted(target))
     engine = open_engine(task.engine)
     with task.named():
         rows = engine.read_bucket(pieces_files(work, task.number, f"window-{task.item}"), task.bucket)

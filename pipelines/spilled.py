@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+import pyarrow as pa
 
 from headrace.pipelines.work import Work, whole_folder
 from headrace.transforms.base import Order
@@ -36,6 +37,16 @@ def share_of(work: Work, share: int, count: int) -> range:
     """The buckets that one of `count` tasks merges."""
     buckets = work.plan.group_buckets
     return range(share * buckets // count, (share + 1) * buckets // count)
+
+
+def table_of(file: Path, buckets: range) -> pl.DataFrame:
+    """What a pass measured for the groups of some buckets."""
+    with pa.memory_map(str(file)) as source:
+        reader = pa.ipc.open_file(source)
+        table = pa.Table.from_batches([reader.get_batch(bucket) for bucket in buckets], schema=reader.schema)
+    frame = pl.from_arrow(table, rechunk=False)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def merged_folder(work: Work, index: int) -> Path:
