@@ -10,6 +10,7 @@ from click.testing import Result
 
 from headrace.commands.init import write_project
 from headrace.engines import translation
+from headrace.pipelines.translate import Finding
 from headrace.schemas.errors import CapabilityError
 
 
@@ -53,6 +54,16 @@ def test_what_does_not_translate_is_named_by_step(
     result = invoke("check", shop)
     assert "7 of 7 steps do not translate" in result.stdout
     assert "  step 1 Derive(amount): NotImplementedError: cut" in result.stdout
+
+
+def test_a_contract_that_does_not_translate_is_named_apart_from_the_steps(
+    invoke: Callable[..., Result], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translation, "require", lambda: None)
+    found = [Finding(number=0, part="contract", kernels=(), lacking=("Strptime",))]
+    monkeypatch.setattr("headrace.pipelines.translate.translated", lambda _: found)
+    result = invoke("check", shop)
+    assert "all 7 steps translate, but the contract does not" in result.stdout
 
 
 def test_a_wrong_step_is_named(invoke: Callable[..., Result], shop: Path) -> None:

@@ -29,7 +29,8 @@ def gpu_report(resolved: Resolved) -> dict[str, Any]:
     ]
     # One step of a pipeline may fall into several findings; number 0 is the contract and the split.
     count, lacking = len(resolved.pipeline.steps), len({s["number"] for s in steps if s["lacking"] and s["number"]})
-    others = "".join(f", nor does the {s['step']}" for s in steps if s["lacking"] and not s["number"])
+    parts = [s["step"] for s in steps if s["lacking"] and not s["number"]]
+    others = "".join(f", nor does the {part}" if lacking else f", but the {part} does not" for part in parts)
     kernels = sorted({kernel for step in steps for kernel in step["kernels"]})
     words = f"{lacking} of {count} steps do not translate" if lacking else f"all {count} steps translate"
     words += others
