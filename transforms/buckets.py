@@ -86,7 +86,7 @@ class QuantileBucketize(Learner):
     -----
     Boundaries are the quantiles k/n of the finite training values as Float64, exact up to 2048 values a unit and
     within a rank of 1/4096 of the rows beyond (see `quantiles`). A boundary belongs to the bucket above it. One pass;
-    at most 2049 pairs per column and unit.
+    at most 2176 pairs per column and unit.
     """
 
     accepts: ClassVar[Accepts] = NUMERIC

@@ -55,7 +55,7 @@ class FillNull(Learner):
     -----
     NaN is not null: it stays, and neither it nor infinities count in the statistics. The median is exact up to 2048
     values a unit and within a rank of 1/4096 of the rows beyond (see `quantiles`). A constant costs no pass; the mean
-    keeps five numbers per column and unit, the median at most 2049 pairs, the mode the distinct values. In scikit-learn
+    keeps five numbers per column and unit, the median at most 2176 pairs, the mode the distinct values. In scikit-learn
     this is SimpleImputer, whose `most_frequent` is `mode`; in NVTabular FillMissing and FillMedian.
     """
 

@@ -40,7 +40,7 @@ class ClipQuantile(Learner):
     -----
     Each end is the value of a row, so that integers need no rounding; beyond 2^53 it is the nearest Float64. A column
     without a finite training value stays as it is. Ends are exact up to 2048 values a unit and within a rank of 1/4096
-    of the rows beyond (see `quantiles`). One pass; at most 2049 pairs per column and unit. This is what statisticians
+    of the rows beyond (see `quantiles`). One pass; at most 2176 pairs per column and unit. This is what statisticians
     call winsorizing, SciPy's `winsorize`; NVTabular, TFT, Ray Data and scikit-learn have none.
 
     Examples

@@ -1,15 +1,16 @@
 """Quantiles from mergeable summaries with a stated error.
 
-A summary holds, for one unit of the data, the smallest finite value of a column, and of the other values, cut at equal
-ranks into `CELLS` cells (one a value where there are fewer), of each cell the largest value and the number of values.
-Summaries are merged by putting them in one table, so merging is associative and commutative and loses nothing. This is
-the equi-depth summary of Greenwald and Khanna (2001), "Space-efficient online computation of quantile summaries",
-without its compression.
+A summary holds, for one unit of the data, the `TAIL` smallest and the `TAIL` largest finite values of a column, and of
+the others, cut at equal ranks into `CELLS` cells (one a value where there are fewer), of each cell the largest value
+and the number of values. Summaries are merged by putting them in one table, so merging is associative and commutative
+and loses nothing. This is the equi-depth summary of Greenwald and Khanna (2001), "Space-efficient online computation
+of quantile summaries", without its compression.
 
 Error: a value v of the merged summary has at least W(v) rows at or below it, W being the sum of the cells that end at
 or below v, and at most S more, with S the sum over units of their largest cell less one. Reading rank r at the first
 v with W(v) >= r - S/2 is off by at most S/2 ranks, which is less than 1/4096 of the rows; 0 where no unit has more
-than `CELLS` values. The smallest and the largest value are always exact.
+than `CELLS` values. The smallest and the largest values
+are always exact.
 """
 
 from __future__ import annotations
@@ -20,25 +21,30 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from headrace.transforms.base import UNIT
 from headrace.transforms.columns import Columns
 
 CELLS: Final = 2048
+TAIL: Final = 64
+
+Floats = npt.NDArray[np.float64]
 
 
 def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
     """The summary of one unit, for all columns: `column` (UInt16, its position), `value` (Float64), `weight` (Int64).
 
-    NaN, infinities and null are left out. Sorts each column once; at most `CELLS` + 1 rows per column.
+    NaN, infinities and null are left out. Sorts each column once; at most `CELLS` + 2 `TAIL` rows per column.
     """
     ranked = frame.select(_finite(c).sort(nulls_last=True).alias(c) for c in columns).with_row_index(_RANK)
-    rank = pl.col(_RANK).cast(pl.Int64) - 1  # of the values after the smallest, which has -1
+    rank = pl.col(_RANK).cast(pl.Int64) - TAIL  # of the values between the tails
     parts = []
     for position, column in enumerate(columns):
-        others = pl.col(column).count().cast(pl.Int64) - 1
-        rows = pl.when(others > 0).then(others).otherwise(1)
+        between = pl.col(column).count().cast(pl.Int64) - 2 * TAIL
+        alone = (rank < 0) | (rank >= between)
+        rows = pl.when(between > 0).then(between).otherwise(1)
         cells = pl.when(rows < CELLS).then(rows).otherwise(CELLS)
         cell = rank * cells // rows
         first = (cell * rows + cells - 1) // cells
@@ -46,8 +52,8 @@ def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
             ranked.select(
                 pl.lit(position, pl.UInt16).alias("column"),
                 pl.col(column).alias("value"),
-                pl.when(rank < 0).then(1).otherwise(rank - first + 1).alias("weight"),
-                ((rank < 0) | ((rank + 1) * cells // rows > cell)).alias(_END),
+                pl.when(alone).then(1).otherwise(rank - first + 1).alias("weight"),
+                (alone | ((rank + 1) * cells // rows > cell)).alias(_END),
             )
             .filter(pl.col(_END) & pl.col("value").is_not_null())
             .drop(_END)
@@ -63,7 +69,7 @@ class Merged:
         units = own.group_by(UNIT).agg(pl.col("weight").sum())["weight"]
         ordered = own.sort("value")
         self._values, self._ranks = ordered["value"].to_numpy(), ordered["weight"].cum_sum().to_numpy()
-        self._slack = int(((units - 1 + CELLS - 1) // CELLS - 1).clip(0).sum())
+        self._slack = int(((units - 2 * TAIL + CELLS - 1) // CELLS - 1).clip(0).sum())
         self.rows = int(self._ranks[-1]) if len(ordered) else 0
 
     def read(self, ranks: Sequence[int]) -> list[float]:
@@ -113,6 +119,21 @@ def ends(total: pl.DataFrame, position: int, lower: float, upper: float) -> tupl
         return None
     low, high = merged.read([math.floor(exactly(lower) * merged.rows) + 1, math.ceil(exactly(upper) * merged.rows)])
     return low, high
+
+
+def points(total: pl.DataFrame, position: int) -> tuple[Floats, Floats]:
+    """Values in order and how many rows each stands for: the rows themselves where the summary is exact.
+
+    Where a cell has several rows they count as lying at equal steps between its ends, half of them for either end.
+    """
+    own = total.filter(pl.col("column") == position).sort(UNIT, "value")
+    before = pl.col("value").shift(1).over(UNIT, order_by="value")
+    inner = own.select(value=before, weight=(pl.col("weight") - 1) / 2).drop_nulls()
+    both = pl.concat([own.select("value", weight=(pl.col("weight") + 1) / 2), inner])
+    ordered = (
+        both.group_by(pl.col("value") + 0.0).agg(pl.col("weight").sum()).filter(pl.col("weight") > 0).sort("value")
+    )
+    return ordered["value"].to_numpy(), ordered["weight"].to_numpy()
 
 
 def exactly(fraction: float | Fraction) -> Fraction:

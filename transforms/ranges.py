@@ -104,7 +104,7 @@ class RobustScale(Learner):
     Null stays null, NaN stays NaN; NaN and infinities are left out of the statistics. Where the two quantiles are
     equal, as in a constant column, every finite value gives 0. Quantiles are exact up to 2048 values a unit and within
     a rank of 1/4096 of the rows beyond (see `quantiles`); scikit-learn's RobustScaler, of which this is the formula,
-    interpolates between rows where this takes the row or the middle of two. One pass; at most 2049 pairs per column
+    interpolates between rows where this takes the row or the middle of two. One pass; at most 2176 pairs per column
     and unit.
     """
 

@@ -43,7 +43,7 @@ class QuantileTransform(Learner):
     A value that several quantiles are equal to gets the middle of their shares; the smallest value has 0 and the
     largest 1, and so have all beyond. A column without two different training values gives 0. Quantiles are exact up
     to 2048 values a unit and within a rank of 1/4096 of the rows beyond (see `quantiles`). Deviates are good to 1.2e-7
-    of themselves (see `normal`). One pass; at most 2049 pairs per column and unit.
+    of themselves (see `normal`). One pass; at most 2176 pairs per column and unit.
 
     The twin of scikit-learn's QuantileTransformer with `subsample=None`; that one gives -5.199 for a constant under
     `normal`, and takes values within 1e-7 of an end, whatever their scale, for the end. None in NVTabular, TFT and Ray

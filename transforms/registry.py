@@ -30,6 +30,7 @@ from headrace.transforms.numeric import Clip, Log1p, Sqrt
 from headrace.transforms.onehot import OneHot, OneHotEncoded
 from headrace.transforms.outliers import ClipQuantile, QuantileClipped
 from headrace.transforms.power import Power
+from headrace.transforms.power_transform import PowerTransform, PowerTransformed
 from headrace.transforms.ranges import MinMax, Rescaled, RobustScale
 from headrace.transforms.ranks import QuantileTransform, QuantileTransformed
 from headrace.transforms.rows import Filter
@@ -60,6 +61,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     MinMax,
     RobustScale,
     QuantileTransform,
+    PowerTransform,
     Bucketize,
     QuantileBucketize,
     # dates and times
@@ -105,6 +107,7 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     GroupStatsAdded,
     LookupJoined,
     OneHotEncoded,
+    PowerTransformed,
     QuantileBucketized,
     QuantileClipped,
     QuantileTransformed,

@@ -74,6 +74,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": "numeric", "n": 5},
         {"columns": ["number", "constant", "nothing", "odd", "flag"], "distribution": "normal", "output": "{column}_n"},
     ],
+    "PowerTransform": [
+        {"columns": "numeric"},
+        {"columns": ["number", "constant", "odd"], "method": "box-cox", "output": "{column}_p"},
+    ],
     "Bucketize": [
         {"columns": "numeric", "boundaries": [-1, 0.5, 2**53 + 1]},
         {"columns": ["number", "flag"], "boundaries": [1], "nulls": "own", "output": "{column}_bucket"},
