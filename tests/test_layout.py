@@ -16,7 +16,9 @@ from headrace.cli import COMMANDS, cli
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "headrace"
 FOLDERS = ("schemas", "engines", "transforms", "catalog", "pipelines", "flows")
-SOURCES = sorted(path for name in (*FOLDERS, "src/headrace/commands") for path in (ROOT / name).rglob("*.py"))
+SOURCES = sorted(
+    path for name in (*FOLDERS, "src/headrace/commands", "src/headrace/testing") for path in (ROOT / name).rglob("*.py")
+)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -26,12 +26,21 @@ def frames_of(rows: pl.DataFrame) -> Mapping[str, pl.DataFrame]:
         "no rows": rows.clear(),
         "all null": nulls,
         "constant": constant,
+        "fractions": _fractions(rows),
         "edges": pl.DataFrame([_column(rows[name], place) for place, name in enumerate(rows.columns)]),
     }
 
 
+def _fractions(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows, over and over, with floats of which no sum is exact: their order shows in the last digit."""
+    many = pl.concat([rows] * (1 + ROWS // max(rows.height, 1))).head(ROWS)
+    sevenths = pl.Series([0.1 + n * n / 7 for n in range(many.height)])
+    return many.with_columns(sevenths.cast(t).alias(c) for c, t in many.schema.items() if t.is_float())
+
+
 def _column(own: pl.Series, place: int) -> pl.Series:
-    """A cycle of a column's own values, null and the edges of its type; columns next to each other are shifted."""
+    """A cycle of a column's own values, null and the edges of its type; each cycle begins elsewhere, so that values
+    of two columns meet in many ways."""
     edges = edge_values(own.dtype)
     kept = own.head(_OWN)
     values = [*kept.to_list(), None, *edges] if not isinstance(own.dtype, pl.Datetime) else [None, *edges]
@@ -42,7 +51,7 @@ def _column(own: pl.Series, place: int) -> pl.Series:
         series = pl.concat([kept, series])
     else:
         series = pl.Series(own.name, values, own.dtype)
-    return series.gather([(n * (1 + place % 2) + place) % len(series) for n in range(ROWS)])
+    return series.gather([(n + place * (1 + n // len(series))) % len(series) for n in range(ROWS)])
 
 
 def edge_values(dtype: pl.DataType) -> list[Any]:

@@ -6,6 +6,7 @@ A law is a function of a `Subject` that gives the first way in which it is broke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Final
 
 import polars as pl
@@ -63,8 +64,16 @@ _FIELDS: Final = (
 
 def json_round_trip(subject: Subject) -> Broken | None:
     """What is saved as JSON is equal to what is read back, unfitted and fitted."""
-    for value in (subject.declared, subject.step, subject.form, subject.blank):
+    learned = {name: fit(subject.step, [frame]) for name, frame in subject.frames.items()}
+    for name, value in {"": subject.declared, "as resolved": subject.step, **learned}.items():
         kind = type(value)
+        infinite = [(f, x) for f in kind.model_fields if isinstance(x := getattr(value, f), float) and not isfinite(x)]
+        if infinite:
+            return Broken(
+                f"{kind.__name__}, learned from the rows {name!r}, has {infinite[0][0]} {infinite[0][1]}",
+                "JSON has no number for it: leave what is not finite out of the statistics, or say None",
+                subject.frames.get(name),
+            )
         if not kind.__module__.startswith("headrace.") and not importable(kind):
             return Broken(
                 f"there is no {kind.__module__}:{kind.__qualname__}, by which a saved pipeline names the class",
@@ -170,7 +179,7 @@ def alone(subject: Subject) -> Broken | None:
 
 def _numbered(subject: Subject) -> Iterator[pl.DataFrame]:
     """The frames with numbered rows, few rows first; for what was learned, as training rows too."""
-    for frame in (subject.rows.head(3), *(f for f in subject.frames.values() if f.height > 3)):
+    for frame in (subject.rows.head(3), *subject.long):
         numbered = frame.with_row_index(NUMBER)
         yield numbered
         if isinstance(subject.step, Learner):

@@ -24,9 +24,7 @@ _FLOATS: Final = (
 def merging(subject: Subject) -> Broken | None:
     """Merging is associative and commutative, and leaves the columns and types of what is measured."""
     step = _learner(subject)
-    for units in _units(subject.rows):
-        if len(units) < 3:
-            continue
+    for units in (units for frame in subject.long for units in _units(frame) if len(units) > 2):
         a, b, c = (measure(step, [unit], number).lazy() for number, unit in enumerate(units[:3]))
         once = step.merge([a, b, c])
         if list(once.collect_schema().items()) != list(a.collect_schema().items()):

@@ -48,6 +48,11 @@ class Subject:
         return next(iter(self.frames.values()))
 
     @cached_property
+    def long(self) -> tuple[pl.DataFrame, ...]:
+        """The frames that can be cut in several ways; the ordinary rows, if there are no others."""
+        return tuple(frame for frame in self.frames.values() if frame.height > 3) or (self.rows,)
+
+    @cached_property
     def form(self) -> Transform:
         """What is applied: the step, or what it learned from the ordinary rows."""
         return fit(self.step, [self.rows])
@@ -102,15 +107,15 @@ def applied(form: Transform, frame: pl.DataFrame) -> pl.DataFrame:
     return ENGINE.collect([form.apply(frame.lazy(), ENGINE)])[0]
 
 
-def saved(step: Operator, folder: Path) -> str:
-    """The step as JSON text, its tables' sums included."""
-    return json.dumps(to_plain(step, TableFolder(folder)), allow_nan=False)
+def saved(step: Operator, folder: Path, *, allow_nan: bool = False) -> str:
+    """The step as JSON text, its tables' sums included; raises ValueError for NaN and infinities."""
+    return json.dumps(to_plain(step, TableFolder(folder)), allow_nan=allow_nan)
 
 
 def told_apart(*forms: Operator) -> bool:
     """Whether the saved forms differ in a byte."""
     with tempfile.TemporaryDirectory() as folder:
-        return len({saved(form, Path(folder) / str(n)) for n, form in enumerate(forms)}) > 1
+        return len({saved(form, Path(folder) / str(n), allow_nan=True) for n, form in enumerate(forms)}) > 1
 
 
 def reread(step: Operator) -> Operator:
