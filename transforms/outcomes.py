@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
     label: Class | None = None
 
     @property
-    def count(self) -> str:
+    def counted(self) -> str:
         """The name of the count of its values; classes of one column share it."""
         return f"count:{self.column}"
 
@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
         squares = [c for c in table.columns if c.startswith(f"square:{self.place}:")]
         return Sums(
             _FORMS[len(digits)],
-            table[self.count].to_numpy(),
+            table[self.counted].to_numpy(),
             tuple(table[c].to_numpy() for c in digits),
             tuple(table[c].to_numpy() for c in squares),
         )
@@ -99,13 +99,13 @@ def named_targets(target: Targets) -> tuple[str, ...]:
 
 def counts(found: tuple[Outcome, ...], schema: pl.Schema) -> list[pl.Expr]:
     """How many values there are of each, Int64 per row."""
-    by_name = {outcome.count: outcome.present(schema) for outcome in found}
+    by_name = {outcome.counted: outcome.present(schema) for outcome in found}
     return [present.cast(pl.Int64).alias(name) for name, present in by_name.items()]
 
 
 def nothing(found: tuple[Outcome, ...]) -> dict[str, pl.DataType]:
     """The statistics of no rows, whose target could be of any type."""
-    names = dict.fromkeys([*(o.count for o in found), *(n for o in found for n in FLAG.names(f"sum:{o.place}"))])
+    names = dict.fromkeys([*(o.counted for o in found), *(n for o in found for n in FLAG.names(f"sum:{o.place}"))])
     return {name: pl.Int64() for name in names}
 
 

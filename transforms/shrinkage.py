@@ -46,8 +46,9 @@ class Sums(NamedTuple):
 
     def means(self, start: float | None) -> exact.Floats:
         """The mean of each group; `start`, or NaN, where it has no rows."""
-        empty = np.full(len(self.counts), none_as_nan(start))
-        return np.divide(self.floats, self.counts, out=empty, where=self.counts > 0)
+        found: exact.Floats = np.full(len(self.counts), none_as_nan(start))
+        np.divide(self.floats, self.counts, out=found, where=self.counts > 0)
+        return found
 
     def variances(self) -> exact.Floats:
         """The population variance of each group, of exact numbers and rounded once; 0 where it has no rows."""

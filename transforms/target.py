@@ -215,7 +215,7 @@ class TargetEncode(Learner):
         everything = total.select(pl.col(numbers).sum())
         known = total.drop_nulls(self._keys).sort(self.groups)
         per_key = known.group_by(self._keys, maintain_order=True).agg(pl.col(numbers).sum())
-        full = per_key.filter(pl.any_horizontal(pl.col(o.count) > 0 for o in self._outcomes))
+        full = per_key.filter(pl.any_horizontal(pl.col(o.counted) > 0 for o in self._outcomes))
         priors = tuple(
             outcome.read(everything).means(start).item()
             for outcome, start in zip(self._outcomes, self._starts, strict=True)

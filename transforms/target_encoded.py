@@ -184,7 +184,7 @@ def joined(
     """The columns `names` of a table, renamed, beside the rows of the same category; null where there is none."""
     keys = {f"key:{i}": column for i, column in enumerate(columns)}
     other = table.frame.lazy().select(*keys, *names).rename({**keys, **names})
-    other = other.cast({c: schema[c] for c in columns}, strict=False)  # type: ignore[arg-type]
+    other = other.cast({c: schema[c] for c in columns}, strict=False)
     return frame.join(other, on=list(on or columns), how="left", maintain_order="left")
 
 
