@@ -29,7 +29,7 @@ COMMANDS = {
     "headrace",
     cls=Root,
     members=COMMANDS,
-    epilog="PIPELINE is a gallery name (flights), a YAML file, module:object or file.py:object. "
+    epilog="PIPELINE is a gallery name (flights, ctr, tpch), a YAML file, module:object or file.py:object. "
     "Begin with `headrace run flights` or `headrace init NAME`.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

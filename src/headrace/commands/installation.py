@@ -13,7 +13,7 @@ from headrace.engines.distributions import Requirement, installed, requirements,
 
 EXTRAS: Final = {
     "build": "makes datasets: contracts, learning, baselines, report, Prefect, Dask",
-    "demo": "the sample data of the flights pipeline",
+    "demo": "the sample data of the gallery's flights and tpch",
     "torch": "the loader for PyTorch",
 }
 

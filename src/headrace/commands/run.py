@@ -64,7 +64,7 @@ def run(
 ) -> None:
     """Run a pipeline and publish a new version of its dataset.
 
-    PIPELINE is a gallery name (flights), a YAML file, module:object or file.py:object.
+    PIPELINE is a gallery name (flights, ctr, tpch), a YAML file, module:object or file.py:object.
     """
     from headrace.engines.gpu.options import parse_gpu_options
     from headrace.engines.placement import place
