@@ -19,7 +19,10 @@ from headrace.schemas.errors import DataError
 
 
 class Fit(BaseModel):
-    """What fitting found: rows, the bad ones by reason, and about how many rows each split will have."""
+    """What fitting found: rows, the bad ones by reason, and how many rows each split has in the last pass.
+
+    `stay` says how many of how many rows steps leave that drop rows only after that pass.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +31,7 @@ class Fit(BaseModel):
     reasons: dict[str, int]
     split_rows: dict[int, int]
     unit_rows: dict[int, dict[int, int]] = {}
+    stay: tuple[int, int] = (1, 1)
     fallbacks: tuple[str, ...] = ()
 
 
@@ -113,7 +117,12 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
             if s.collects
             for b in range(work.plan.buckets)
         ]
-        noted(map_tasks(executor, answer_window, windows))
+        answers = map_tasks(executor, answer_window, windows)
+        noted(answers)
+        left = added({t.item: a.rows} for t, a in zip(windows, answers, strict=True))
+        fewest = min((left[s.index] for s in served if s.collects and s.form.filters), default=None)
+        seen = sum(split_rows.values())
+        stay = (1, 1) if fewest is None or fewest >= seen else (fewest, seen)
     bad += duplicates
     return Fit(
         rows=work.plan.rows,
@@ -121,6 +130,7 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
         reasons=reasons,
         split_rows=split_rows,
         unit_rows=unit_rows,
+        stay=stay,
         fallbacks=tuple(fallbacks),
     )
 

@@ -33,7 +33,9 @@ class Layout(BaseModel):
 def lay_out(work: Work, fitted: Fit) -> Layout:
     """Decide on the shards, and leave the decision where every task finds it."""
     names = work.pipeline.split.names
-    shards = tuple(max(1, -(-fitted.split_rows.get(i, 0) // work.plan.shard_rows)) for i in range(len(names)))
+    left, seen = fitted.stay
+    whole = work.plan.shard_rows * seen
+    shards = tuple(max(1, -(-fitted.split_rows.get(i, 0) * left // whole)) for i in range(len(names)))
     bounds: tuple[tuple[int, ...], ...] = ()
     if work.pipeline.output.order == "source":
         bounds = tuple(_bounds(work, fitted, split, count) for split, count in enumerate(shards))

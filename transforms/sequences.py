@@ -44,7 +44,8 @@ class Sequence(Selection):
     Notes
     -----
     The last row of an entity stays, in its place and with its values in all other columns, so that a list ends with the
-    row's own value: a list of the target is refused as a feature. All other rows are dropped and counted as filtered.
+    row's own value: a list of the target is refused as a feature. Lists are published without nulls in them only: put
+    `FillNull` before it. All other rows are dropped and counted as filtered.
     A row without an entity or without a time belongs to no list and is dropped. An entity is whole whatever partitions
     its rows are in. All splits count, and the split of a row is that of the entity's last one.
     When the fitted pipeline serves, each row that is asked for gets the list that ends with it, over the history and

@@ -152,7 +152,8 @@ def has_nulls(name: str, what: str) -> DataError:
     inside = what.endswith("in its lists")
     return DataError(
         f"column {name!r} is published as required and has {what}",
-        hint="no step fills elements of lists: leave such rows out with a Filter, or fill them where the data is made"
+        hint="no step fills elements of lists: fill what a Sequence is made of before it (FillNull), fill lists of the "
+        "source where the data is made, or leave such rows out with a Filter"
         if inside
         else "fill it (FillNull), drop the rows (DropNull), or let it be nullable",
     )

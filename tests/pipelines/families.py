@@ -1,4 +1,4 @@
-"""A pipeline with operators of every family, over rows that are awkward: nulls, ties, repeated keys, bad rows."""
+"""Pipelines with operators of every family, over rows that are awkward: nulls, ties, repeated keys, bad rows."""
 
 from __future__ import annotations
 
@@ -99,6 +99,64 @@ def every_family(folder: Path, rows: int = 3000, *, files: int = 3, group: int =
         ),
         contract=contract,
         steps=tuple(STEPS),  # type: ignore[arg-type]
+        target="y",
+        **checked,
+    )
+
+
+SEQUENCE_STEPS: list[dict[str, Any]] = [
+    {"Deduplicate": {"by": ["event"], "order": "seen", "keep": "last"}},
+    {"Lag": {"columns": ["x"], "by": ["item"], "order": "id"}},
+    {"Categorify": {"columns": ["item"], "min_count": 2, "output": "item_id"}},
+    {"Standardize": {"columns": ["x_lag1"]}},
+    {"Filter": {"where": "x IS NULL OR x > -9"}},
+    {"FillNull": {"columns": ["x"], "value": -1}},
+    {"Sequence": {"columns": ["item_id", "x"], "by": ["user"], "order": "at", "max_length": 4, "pad": 0}},
+    {"Expanding": {"columns": ["x"], "by": ["item"], "order": "at", "statistics": ["count", "mean"]}},
+    {"Sequence": {"columns": ["event"], "by": ["user"], "order": "at", "max_length": 1}},
+    {"QuantileBucketize": {"columns": ["x"], "n": 4, "output": "x_bucket"}},
+]
+
+
+def events(rows: int) -> pl.DataFrame:
+    """What users did, in no order of time: events seen twice, equal times, without a user, an item or a time."""
+    number = pl.int_range(rows, eager=True).alias("id")
+    mixed = (number * 7919) % 1009
+    return pl.select(
+        number,
+        (mixed % (rows // 2)).alias("event"),
+        pl.when(mixed % 29 == 0).then(None).otherwise("u" + (mixed * 31 % 101 % 23).cast(pl.String)).alias("user"),
+        pl.when(mixed % 17 == 0).then(None).otherwise("i" + (mixed % 13).cast(pl.String)).alias("item"),
+        pl.when(mixed % 19 == 0)
+        .then(None)
+        .otherwise(pl.datetime(2024, 1, 1) + pl.duration(hours=(mixed * 13) % 401))
+        .alias("at"),
+        (pl.date(2024, 2, 1) + pl.duration(days=(number * 11) % 7)).alias("seen"),
+        pl.when(mixed % 11 == 0).then(None).otherwise(mixed * 0.3 - 12.7 + number % 5).alias("x"),
+        (mixed % 3 == 0).cast(pl.Int64).alias("y"),
+    )
+
+
+def sequences(folder: Path, rows: int = 2000, *, files: int = 3, group: int = 128, **fields: Any) -> Pipeline:
+    """Write the events into a folder, and a pipeline over them that makes one row of a user's events."""
+    folder.mkdir(parents=True)
+    frame = events(rows)
+    size = -(-rows // files)
+    for i in range(files):
+        frame[i * size : (i + 1) * size].write_parquet(folder / f"rows-{i}.parquet", row_group_size=group)
+    checked: dict[str, Any] = {
+        "split": {"by": "hash", "columns": ["user"], "fractions": {"train": 0.6, "validation": 0.2, "test": 0.2}},
+        "output": {
+            "features": ["item_id_list", "x_list", "x_count", "x_mean", "x_lag1", "x_bucket", "event_list"],
+            "keep": ["id", "user", "at"],
+        },
+        **fields,
+    }
+    return Pipeline(
+        name="sequences",
+        source=Source(path="rows-*.parquet", root=str(folder)),
+        contract=Contract(name="events", columns=tuple(Column(name=n, dtype=d) for n, d in frame.schema.items())),
+        steps=tuple(SEQUENCE_STEPS),  # type: ignore[arg-type]
         target="y",
         **checked,
     )

@@ -13,7 +13,7 @@ from benchmarks.ctr_pipeline import pipeline as ctr
 from tests.engines.parity import assert_same_dataset
 from tests.imitation.fixture import imitation
 from tests.pipelines.conftest import Make, published
-from tests.pipelines.families import every_family
+from tests.pipelines.families import every_family, sequences
 
 from headrace.catalog.manifest import Manifest
 from headrace.engines.detect import Chosen
@@ -55,6 +55,15 @@ def test_operators_of_every_family_publish_the_same(tmp_path: Path, order: str, 
     cpu, gpu = both(pipeline, tmp_path, partition_bytes=partition_bytes, strict_gpu=True)
     assert_same_dataset(cpu, gpu)
     assert gpu[0].producer.engine == "gpu"
+    assert gpu[0].producer.fallbacks == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_gpu", "small_units")
+def test_windows_that_drop_rows_publish_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.pipelines.plan.BUCKET_ROWS", 300)
+    cpu, gpu = both(sequences(tmp_path / "source", 1000, files=2), tmp_path, partition_bytes=1, strict_gpu=True)
+    assert_same_dataset(cpu, gpu)
     assert gpu[0].producer.fallbacks == ()
 
 
