@@ -14,7 +14,7 @@ chosen by its outcome. A return counts for features of other lines from the day 
 before validation begins, when the last of its outcomes is known.
 
 Without a source it runs on scale factor 0.05, made by tpchgen-cli. `tpchgen-cli parquet -s 1 --output-dir FOLDER` makes
-more; `--set source=FOLDER` reads it. Tables are held whole by every worker, up to a gigabyte each: scale factor 5.
+more; `--set source=FOLDER` reads it. Tables are held whole by every worker, up to a gigabyte each: about scale factor 8.
 """
 
 from __future__ import annotations
