@@ -5,16 +5,16 @@ What there is to find: nothing. TPC-H's specification (clause 4.2.3) makes a lin
 an AUC of 0.5. What it shows are joins and windows over entities; and it is a test of itself, since a baseline that
 scores more has seen the outcome of the very line.
 
-What would score more, and is left out: R against all else (the calendar alone tells, since lines still under way count
-as not returned), the days of shipping and receipt, both flags, the status of the order (it says which lines have
-shipped), and the balance of the customer's account (that of today, not of the day of the order).
+What is not known on that day is left out: the days of shipping and receipt, both flags, the status of the order (it
+says which lines have shipped), the balance of the customer's account (that of today). And the label is not R against all
+else: that the calendar alone would tell, since lines still under way count as not returned.
 
 Lines ordered up to 1995-01-17 are taken: delivery takes at most 151 days, so all of those have arrived and none is
 chosen by its outcome. A return counts for features of other lines from the day after receipt on. Training ends 151 days
 before validation begins, when the last of its outcomes is known.
 
 Without a source it runs on scale factor 0.05, made by tpchgen-cli. `tpchgen-cli parquet -s 1 --output-dir FOLDER` makes
-more; `--set source=FOLDER` reads it. Tables are held whole by every worker, up to a gigabyte each: about scale factor 8.
+more; `--set source=FOLDER` reads it. Every worker holds the tables whole, up to a gigabyte each: about scale factor 8.
 """
 
 from __future__ import annotations
