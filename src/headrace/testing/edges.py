@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from headrace.transforms.literal import integer_range
+
 ROWS: Final = 24
 """How many rows of edges there are: enough for each value to meet others."""
 
@@ -76,8 +78,7 @@ def edge_values(dtype: pl.DataType) -> list[Any]:
             inner = edge_values(dtype.inner)  # type: ignore[arg-type]
             return [[], [None], inner, inner[:1]]
         case _ if dtype.is_integer():
-            lowest = pl.select(dtype.min()).item()
-            highest = pl.select(dtype.max()).item()
+            lowest, highest = integer_range(dtype)
             return [lowest, highest, 0, 1, *(n for n in (2**53, 2**53 + 1) if n < highest)]
         case _:
             return []

@@ -11,28 +11,28 @@ import polars as pl
 
 from headrace.transforms.table import Table
 
-SCHEMA: Final = pl.Schema(
-    {
-        "number": pl.Float64,
-        "constant": pl.Float64,
-        "nothing": pl.Float64,
-        "odd": pl.Float64,
-        "single": pl.Float32,
-        "whole": pl.Int64,
-        "big": pl.Int64,
-        "small": pl.Int8,
-        "flag": pl.Boolean,
-        "text": pl.String,
-        "city": pl.String,
-        "empty_text": pl.String,
-        "day": pl.Date,
-        "moment": pl.Datetime("us"),
-        "zoned": pl.Datetime("us", "America/New_York"),
-        "visits": pl.List(pl.Int16),
-        "scores": pl.List(pl.Float32),
-        "words": pl.List(pl.String),
-    }
-)
+_TYPES: Final[Mapping[str, pl.DataType]] = {
+    "number": pl.Float64(),
+    "constant": pl.Float64(),
+    "nothing": pl.Float64(),
+    "odd": pl.Float64(),
+    "single": pl.Float32(),
+    "whole": pl.Int64(),
+    "big": pl.Int64(),
+    "small": pl.Int8(),
+    "flag": pl.Boolean(),
+    "text": pl.String(),
+    "city": pl.String(),
+    "empty_text": pl.String(),
+    "day": pl.Date(),
+    "moment": pl.Datetime("us"),
+    "zoned": pl.Datetime("us", "America/New_York"),
+    "visits": pl.List(pl.Int16),
+    "scores": pl.List(pl.Float32),
+    "words": pl.List(pl.String),
+}
+
+SCHEMA: Final = pl.Schema(_TYPES)
 NAN, INF = math.nan, math.inf
 
 
