@@ -1,7 +1,7 @@
 """What a training row is encoded from: the other folds of a stable key, or the periods before its own.
 
-A fold is a function of the row's values alone. NVTabular's folds go by the row's position, so that the same row is in
-another fold as soon as the data is cut, sorted or filtered in another way.
+A fold is a function of the row's values alone. NVTabular's are drawn by the row's position in its partition, so that
+the same row is in another fold as soon as the data is cut, sorted or filtered in another way.
 """
 
 from __future__ import annotations
