@@ -10,9 +10,10 @@ from headrace.engines.executor import Executor
 from headrace.engines.open import EngineSpec
 from headrace.pipelines.counts import added
 from headrace.pipelines.measuring import PassRecord, run_pass
-from headrace.pipelines.merging import Merged, answer_unique, answer_window, distinct_duplicates, learn, merge_groups
+from headrace.pipelines.merged import Merged
+from headrace.pipelines.merging import answer_unique, answer_window, distinct_duplicates, learn
 from headrace.pipelines.rows import QUARANTINE
-from headrace.pipelines.spilled import shares
+from headrace.pipelines.spilled import buckets_of, merge_groups, scatter_groups, scattering
 from headrace.pipelines.tasks import Task, map_tasks
 from headrace.pipelines.work import Work
 from headrace.schemas.errors import DataError
@@ -99,16 +100,22 @@ def fit(work: Work, executor: Executor, engine: EngineSpec, advance: Callable[[i
                 duplicates = distinct_duplicates(work, len(keys))
             _refuse_too_many(work, bad + duplicates, reasons)
         served = work.resolved.in_pass(number)
-        split = shares(work, added(r.measured for r in records))
+        buckets = buckets_of(added(r.measured for r in records))
+        many = [s for s in served if buckets.get(s.index, 1) > 1]
+        scatters = [
+            task(f"{s.label}, scattering groups {run}", number, s.index, run, buckets[s.index])
+            for s in many
+            for run in range(scattering(work, buckets[s.index]))
+        ]
+        noted(map_tasks(executor, scatter_groups, scatters))
         merges = [
-            task(f"{s.label}, merging bucket {b}", number, s.index, b, split[s.index])
-            for s in served
-            if split.get(s.index, 1) > 1
-            for b in range(split[s.index])
+            task(f"{s.label}, merging groups {b}", number, s.index, b, buckets[s.index])
+            for s in many
+            for b in range(buckets[s.index])
         ]
         noted(map_tasks(executor, merge_groups, merges))
         learned = [
-            task(f"{s.label}, learning", number, s.index, buckets=split.get(s.index, 1)) for s in served if s.learns
+            task(f"{s.label}, learning", number, s.index, buckets=buckets.get(s.index, 1)) for s in served if s.learns
         ]
         noted(map_tasks(executor, learn, learned))
         windows = [

@@ -9,7 +9,6 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.engine import Held, TaskEngine
-from headrace.engines.kernels.pieces import cpu_write
 from headrace.engines.open import open_engine
 from headrace.pipelines.counts import added
 from headrace.pipelines.passes import gathered, kept
@@ -122,17 +121,17 @@ class _Pass:
             self._learn(learners, held if all_train else engine.hold(held.lazy().filter(pl.col(SPLIT) == TRAIN)))
 
     def _learn(self, learners: Sequence[Placed], train: Held) -> None:
-        engine, buckets = self._engine, self._work.plan.group_buckets
+        engine = self._engine
         whole = [s for s in learners if not s.learner.by_unit]
         by_unit = [s for s in learners if s.learner.by_unit]
-        counted = engine.collect([_measured(s, train.lazy(), buckets, engine) for s in whole], any_order=True)
+        counted = engine.collect([_measured(s, train.lazy(), engine) for s in whole], any_order=True)
         for placed, table in zip(whole, counted, strict=True):
             self._leave(placed, table)
         if not by_unit:
             return
         units = list(self._units(train))
         summed = engine.collect_parts(
-            [rows for _, rows in units], lambda rows: [_measured(s, rows, buckets, engine) for s in by_unit]
+            [rows for _, rows in units], lambda rows: [_measured(s, rows, engine) for s in by_unit]
         )
         for which, placed in enumerate(by_unit):
             numbered = [
@@ -143,10 +142,7 @@ class _Pass:
 
     def _leave(self, placed: Placed, table: pl.DataFrame) -> None:
         path = partial_file(self._made, placed.index, self._place)
-        if BUCKET in table.columns:
-            cpu_write(path.with_suffix(""), table, BUCKET, self._work.plan.group_buckets)
-        else:
-            table.write_ipc(path)
+        table.write_ipc(path)
         if placed.learner.groups:
             self.measured[placed.index] = path.stat().st_size
 
@@ -216,12 +212,9 @@ def pieces_file(folder: Path, name: str, place: int = 0) -> Path:
     return folder / f"{name}-{place}"
 
 
-def _measured(placed: Placed, rows: pl.LazyFrame, buckets: int, engine: TaskEngine) -> pl.LazyFrame:
-    """What a learner measures on these rows; what it has a row of for each group, with the bucket of the group."""
+def _measured(placed: Placed, rows: pl.LazyFrame, engine: TaskEngine) -> pl.LazyFrame:
     own = rows.select(ROW, SPLIT, *(pl.col(kept(placed, c)).alias(c) for c in placed.gathered))
-    table = engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
-    groups = placed.learner.groups
-    return with_bucket(table, groups, buckets, engine) if groups and buckets > 1 else table
+    return engine.step(f"{placed.label}, measuring", own, placed.learner.measure)
 
 
 def _split_rows(rows: Held, engine: TaskEngine) -> dict[int, int]:

@@ -24,12 +24,6 @@ UNIT_ROWS = 1 << 16
 BUCKET_ROWS = 1 << 21
 """Rows of one bucket of an exchange by key, about."""
 
-GROUP_ROWS = 1 << 23
-"""Groups of one bucket of the statistics of groups, at most about: there are no more groups than values."""
-
-MOST_GROUP_BUCKETS = 256
-"""A task leaves a table for each learner, with a batch for each bucket: more of them would be small."""
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,7 +88,6 @@ class Plan(_Frozen):
     passes: tuple[PlannedPass, ...]
     exchanges: tuple[str, ...]
     buckets: int
-    group_buckets: int
     shard_rows: int
     tasks: int
     features: tuple[str, ...]
@@ -131,7 +124,6 @@ def make_plan(pipeline: Pipeline, resolved: Resolved, files: SourceFiles, partit
         passes=(*passes, final),
         exchanges=tuple(exchanges),
         buckets=buckets,
-        group_buckets=_group_buckets(resolved, rows),
         shard_rows=shard_rows,
         tasks=len(partitions) * (resolved.passes + 1) + buckets * (len(exchanges) - 1) + shards,
         features=resolved.features,
@@ -227,11 +219,6 @@ def _pass(resolved: Resolved, files: SourceFiles, number: int) -> PlannedPass:
 def _shard_rows(resolved: Resolved, shard_bytes: int) -> int:
     rows = shard_bytes // max(1, row_width(resolved.output))
     return max(_ROW_GROUP, rows // _ROW_GROUP * _ROW_GROUP)
-
-
-def _group_buckets(resolved: Resolved, rows: int) -> int:
-    values = rows * max((len(s.gathered) for s in resolved.steps if s.learns and s.learner.groups), default=0)
-    return min(MOST_GROUP_BUCKETS, max(1, -(-values // GROUP_ROWS)))
 
 
 def _available_memory() -> int:
