@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from benchmarks.ctr_pipeline import pipeline as ctr
 from tests.engines.parity import assert_same_dataset
 from tests.imitation.fixture import imitation
 from tests.pipelines.conftest import Make, published
@@ -22,6 +21,7 @@ from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.open import close_engines
 from headrace.pipelines.gallery.ctr.generator import write_ctr
 from headrace.pipelines.gallery.flights.sample import write_sample
+from headrace.pipelines.gallery.tpch import sample as tpch
 from headrace.pipelines.load import load_pipeline
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import CapabilityError, GpuMemoryError
@@ -125,6 +125,15 @@ def test_flights_publish_the_same(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("on_gpu")
 def test_ctr_publishes_the_same(tmp_path: Path) -> None:
     write_ctr(tmp_path / "ctr", 4_000)
-    source = ctr.source.model_copy(update={"root": str(tmp_path / "ctr")})
-    cpu, gpu = both(ctr.model_copy(update={"source": source}), tmp_path, strict_gpu=True)
+    pipeline = load_pipeline("ctr", {"source": str(tmp_path / "ctr")}).model_copy(update={"baselines": ()})
+    cpu, gpu = both(pipeline, tmp_path, strict_gpu=True)
+    assert_same_dataset(cpu, gpu)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_gpu")
+def test_tpch_publishes_the_same(tmp_path: Path) -> None:
+    sample = tpch.write_sample(tmp_path / "sample", scale_factor=0.002)
+    pipeline = load_pipeline("tpch", {"source": str(sample)}).model_copy(update={"baselines": ()})
+    cpu, gpu = both(pipeline, tmp_path, strict_gpu=True)
     assert_same_dataset(cpu, gpu)

@@ -6,8 +6,8 @@ an AUC of 0.5. What it shows are joins and windows over entities; and it is a te
 scores more has seen the outcome of the very line.
 
 What is not known on that day is left out: the days of shipping and receipt, both flags, the status of the order (it
-says which lines have shipped), the balance of the customer's account (that of today). And the label is not R against all
-else: that the calendar alone would tell, since lines still under way count as not returned.
+says which lines have shipped), the balance of the customer's account (that of today). And the label is not R against
+all else: that the calendar alone would tell, since lines still under way count as not returned.
 
 Lines ordered up to 1995-01-17 are taken: delivery takes at most 151 days, so all of those have arrived and none is
 chosen by its outcome. A return counts for features of other lines from the day after receipt on. Training ends 151 days
