@@ -36,6 +36,10 @@ class Bucketize(Transform):
     output
         Name of the result; `{column}` stands for the input's.
 
+    Notes
+    -----
+    One pass, no state.
+
     Examples
     --------
     >>> from headrace.engines.cpu import CpuEngine
@@ -87,6 +91,14 @@ class QuantileBucketize(Learner):
     Boundaries are the quantiles k/n of the finite training values as Float64, exact up to 2048 values a unit and
     within a rank of 1/4096 of the rows beyond (see `quantiles`). A boundary belongs to the bucket above it. One pass;
     at most 2176 pairs per column and unit.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step, rows = QuantileBucketize(columns="x", n=2), pl.LazyFrame({"x": [1, 2, 3, 1000, None]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).with_columns(__unit=0).collect())
+    >>> fitted.apply(rows, CpuEngine()).collect()["x"].to_list()
+    [0, 0, 1, 1, None]
     """
 
     accepts: ClassVar[Accepts] = NUMERIC

@@ -50,6 +50,18 @@ class DateParts(Transform):
     ------
     PipelineError
         An unknown part or time zone, or a part of the day or a time zone for a Date.
+
+    Notes
+    -----
+    One pass, no state.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"day": [date(2024, 2, 29), None]})
+    >>> DateParts(columns="day", parts=["week", "weekday"]).apply(rows, CpuEngine()).collect().rows()
+    [(datetime.date(2024, 2, 29), 9, 4), (None, None, None)]
     """
 
     accepts: ClassVar[Accepts] = TEMPORAL
@@ -96,6 +108,17 @@ class Cyclic(Transform):
         Numbers, such as an hour (period 24) or a weekday (period 7). Null stays null; NaN and infinities give NaN.
     period
         The length of one turn, above 0.
+
+    Notes
+    -----
+    One pass, no state.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"hour": [0, 6, None]})
+    >>> Cyclic(columns="hour", period=24).apply(rows, CpuEngine()).collect()["hour_sin"].to_list()
+    [0.0, 1.0, None]
     """
 
     accepts: ClassVar[Accepts] = NUMERIC

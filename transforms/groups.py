@@ -34,6 +34,12 @@ class GroupStats(Learner):
     output
         Names of the results; `{column}` (`rows` where there is none), `{statistic}` and `{by}` are filled in.
 
+    Raises
+    ------
+    PipelineError
+        A column of a type that cannot be grouped by, or that the statistics are not of; a result that would take the
+        place of what is grouped by.
+
     Notes
     -----
     NaN, infinities and floats of 2^63 and more are left out, as null is. A group that training did not have gives
@@ -41,6 +47,18 @@ class GroupStats(Learner):
     (`headrace.transforms.exact`), so no order or partition shows: bring smaller numbers to a larger unit first. Its own
     row counts in a training row's group, so statistics of the target leak it: use TargetEncode for those. One pass; a
     row per group in memory, with `n_unique` one per distinct pair of group and value.
+
+    In NVTabular this is JoinGroupby, whose statistics are of all rows that it is fitted on and in Float32, and whose
+    Groupby looks no further than its partition; TFT, Ray Data and scikit-learn have none.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step = GroupStats(by="shop", of="price", statistics=["count", "mean"])
+    >>> rows = pl.LazyFrame({"shop": ["a", "a", "b"], "price": [1.0, 2.0, None]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).collect())
+    >>> fitted.apply(pl.LazyFrame({"shop": ["a", "b", "c"]}), CpuEngine()).collect().rows()
+    [('a', 2, 1.5), ('b', 0, None), ('c', 0, None)]
     """
 
     by: Columns
@@ -89,7 +107,10 @@ class GroupStats(Learner):
     def check(self, schema: pl.Schema) -> None:
         for column in self.by:
             if not CATEGORY.test(schema[column]):
-                raise PipelineError(f"GroupStats groups by {CATEGORY.words}, got {schema[column]} in {column!r}")
+                raise PipelineError(
+                    f"GroupStats groups by {CATEGORY.words}, got {schema[column]} in {column!r}",
+                    hint=_of_lists(schema[column]),
+                )
             if column in self.writes:
                 raise PipelineError(
                     f"GroupStats would write its result over column {column!r}, which it groups by",
@@ -101,7 +122,8 @@ class GroupStats(Learner):
             if dtype.is_decimal() or not (NUMERIC.test(dtype) or (CATEGORY.test(dtype) and not numbers)):
                 wanted = NUMERIC.words if numbers else CATEGORY.words
                 raise PipelineError(
-                    f"GroupStats({', '.join(self.statistics)}) takes {wanted}, got {dtype} in column {column!r}"
+                    f"GroupStats({', '.join(self.statistics)}) takes {wanted}, got {dtype} in column {column!r}",
+                    hint=_of_lists(dtype),
                 )
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
@@ -222,6 +244,10 @@ _ROWS: Final = pl.lit(1, pl.Int64).alias(":rows")
 
 def _unique(value: str) -> str:
     return f"{value.removesuffix(':value')}:unique"
+
+
+def _of_lists(dtype: pl.DataType) -> str:
+    return "ListAgg and ListLength make one value of each list" if dtype == pl.List else ""
 
 
 def _dtype(statistic: Statistic) -> pl.DataType:

@@ -40,6 +40,13 @@ class HashBucket(Transform):
     -----
     XXH64 of the UTF-8 bytes of a string, or of the eight little-endian bytes of an integer, so equal numbers share a
     bucket whatever their type. One pass, no state.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"shop": ["a", "b", "a", None]})
+    >>> HashBucket(columns="shop", n=1000).apply(rows, CpuEngine()).collect()["shop"].to_list()
+    [955, 555, 955, 485]
     """
 
     accepts: ClassVar[Accepts] = CATEGORY
@@ -78,6 +85,13 @@ class HashCross(Transform):
     -----
     With h the hash of the first column, each further one turns h into XXH64 of the sixteen little-endian bytes of h and
     that column's hash. One pass, no state.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"a": ["x", "y"], "b": ["y", "x"]})
+    >>> HashCross(columns=["a", "b"], n=1000, output="ab").apply(rows, CpuEngine()).collect()["ab"].to_list()
+    [985, 336]
     """
 
     accepts: ClassVar[Accepts] = CATEGORY

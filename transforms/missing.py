@@ -57,6 +57,14 @@ class FillNull(Learner):
     values a unit and within a rank of 1/4096 of the rows beyond (see `quantiles`). A constant costs no pass; the mean
     keeps five numbers per column and unit, the median at most 2176 pairs, the mode the distinct values. In scikit-learn
     this is SimpleImputer, whose `most_frequent` is `mode`; in NVTabular FillMissing and FillMedian.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step, rows = FillNull(columns="x", statistic="mode"), pl.LazyFrame({"x": ["b", None, "b", "a"]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).collect())
+    >>> fitted.apply(rows, CpuEngine()).collect()["x"].to_list()
+    ['b', 'b', 'b', 'a']
     """
 
     by_unit: ClassVar[bool] = True
@@ -182,7 +190,24 @@ class Filled(Transform):
 
 
 class DropNull(Transform):
-    """Drop the rows in which any of the columns is null; NaN is not null. Order and types stay."""
+    """Drop the rows in which any of the columns is null; NaN is not null. Order and types stay.
+
+    Parameters
+    ----------
+    columns
+        Columns of any type.
+
+    Notes
+    -----
+    One pass, no state. In NVTabular Filter or Dropna.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"price": [1.5, None, float("nan")], "shop": ["a", "b", "c"]})
+    >>> DropNull(columns="price").apply(rows, CpuEngine()).collect()["shop"].to_list()
+    ['a', 'c']
+    """
 
     filters: ClassVar[bool] = True
 

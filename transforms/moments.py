@@ -61,7 +61,7 @@ def total(ordered: pl.DataFrame, column: str) -> Moments:
     """
     low, high = ordered[f"{column}:min"].min(), ordered[f"{column}:max"].max()
     if isinstance(low, float) and low == high:
-        return Moments(int(ordered[f"{column}:count"].sum()), low + 0.0, 0.0)  # of 0.0 and -0.0 either may be the lowest
+        return Moments(int(ordered[f"{column}:count"].sum()), low + 0.0, 0.0)  # + 0.0: a zero without a sign
     moments = Moments()
     for n, mean, m2 in ordered.select(f"{column}:count", f"{column}:mean", f"{column}:m2").rows():
         if n:

@@ -29,6 +29,17 @@ class Clip(Transform):
     ------
     PipelineError
         `lower` above `upper`, or an end that the column's type cannot hold.
+
+    Notes
+    -----
+    One pass, no state.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"age": [-3, 40, 200, None]})
+    >>> Clip(columns="age", lower=0, upper=120).apply(rows, CpuEngine()).collect()["age"].to_list()
+    [0, 40, 120, None]
     """
 
     accepts: ClassVar[Accepts] = Accepts(lambda dtype: dtype.is_integer() or dtype.is_float(), "an integer or a float")
@@ -88,6 +99,10 @@ class Log1p(Transform):
     output
         Name of the result; `{column}` stands for the input's.
 
+    Notes
+    -----
+    One pass, no state.
+
     Examples
     --------
     >>> from headrace.engines.cpu import CpuEngine
@@ -119,7 +134,7 @@ class Sqrt(Transform):
 
     Notes
     -----
-    In scikit-learn a FunctionTransformer of `numpy.sqrt`, in NVTabular a LambdaOp.
+    In scikit-learn a FunctionTransformer of `numpy.sqrt`, in NVTabular a LambdaOp. One pass, no state.
 
     Examples
     --------

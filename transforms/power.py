@@ -37,6 +37,10 @@ class Power(Transform):
     ValueError
         An exponent that is 0 or not finite.
 
+    Notes
+    -----
+    One pass, no state.
+
     Examples
     --------
     >>> from headrace.engines.cpu import CpuEngine

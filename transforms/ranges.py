@@ -40,6 +40,14 @@ class MinMax(Learner):
     Null stays null, NaN stays NaN. NaN, infinities and values of 1e100 and more are left out of the statistics. A
     column without two different values gives `lower`. The formula is that of scikit-learn's MinMaxScaler
     (NormalizeMinMax in NVTabular, scale_by_min_max in TFT). One pass; two exact numbers per column.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step, rows = MinMax(columns="x"), pl.LazyFrame({"x": [10, 15, 20, None]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).collect())
+    >>> fitted.apply(rows, CpuEngine()).collect()["x"].to_list()
+    [0.0, 0.5, 1.0, None]
     """
 
     accepts: ClassVar[Accepts] = NUMERIC
@@ -106,6 +114,14 @@ class RobustScale(Learner):
     a rank of 1/4096 of the rows beyond (see `quantiles`); scikit-learn's RobustScaler, of which this is the formula,
     interpolates between rows where this takes the row or the middle of two. One pass; at most 2176 pairs per column
     and unit.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step, rows = RobustScale(columns="x"), pl.LazyFrame({"x": [1, 2, 3, 4, 1000]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).with_columns(__unit=0).collect())
+    >>> fitted.apply(rows, CpuEngine()).collect()["x"].to_list()
+    [-1.0, -0.5, 0.0, 0.5, 498.5]
     """
 
     accepts: ClassVar[Accepts] = NUMERIC

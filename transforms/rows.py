@@ -25,6 +25,10 @@ class Filter(Transform):
     PipelineError
         An expression of another type, or one that looks at other rows.
 
+    Notes
+    -----
+    One pass, no state. In NVTabular Filter.
+
     Examples
     --------
     >>> from headrace.engines.cpu import CpuEngine

@@ -30,6 +30,14 @@ class Standardize(Learner):
     gives 0. The standard deviation is that of the population (ddof 0), as in scikit-learn's StandardScaler. Moments
     are (count, mean, M2) per unit, merged by Chan's rule (see `moments`), so that a mean of 1.6e9 beside a deviation
     of 1 comes out right. One pass; five numbers per column and unit.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step, rows = Standardize(columns="x"), pl.LazyFrame({"x": [1.0, 3.0, None]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).with_columns(__unit=0).collect())
+    >>> fitted.apply(rows, CpuEngine()).collect()["x"].to_list()
+    [-1.0, 1.0, None]
     """
 
     accepts: ClassVar[Accepts] = NUMERIC

@@ -35,6 +35,17 @@ class Cast(Transform):
     ------
     PipelineError
         An unknown type, or a cast that does not give the same on every engine (text of floats, dates from text).
+
+    Notes
+    -----
+    Null stays null. One pass, no state.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"size": [1.9, -1.9, None, 300.0]})
+    >>> Cast(columns="size", dtype="Int8", invalid="null").apply(rows, CpuEngine()).collect()["size"].to_list()
+    [1, -1, None, None]
     """
 
     columns: Columns
@@ -71,6 +82,17 @@ class Rename(Transform):
     ----------
     names
         From the old name to the new one. Two columns may change names with each other.
+
+    Notes
+    -----
+    Null stays null. Free: no pass, and nothing is copied.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"a": [1], "b": [2]})
+    >>> Rename(names={"a": "b", "b": "a"}).apply(rows, CpuEngine()).collect().to_dicts()
+    [{'b': 1, 'a': 2}]
     """
 
     names: dict[str, str]
@@ -107,7 +129,23 @@ class Rename(Transform):
 
 
 class Drop(Transform):
-    """Leave columns out. Their values are never read for it."""
+    """Leave columns out. Their values are never read for it.
+
+    Parameters
+    ----------
+    columns
+        Columns of any type.
+
+    Notes
+    -----
+    Null does not matter. Free: no pass.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> Drop(columns="a").apply(pl.LazyFrame({"a": [1], "b": [2]}), CpuEngine()).collect().to_dicts()
+    [{'b': 2}]
+    """
 
     columns: Columns
 
@@ -138,6 +176,10 @@ class Derive(Transform):
     ------
     PipelineError
         An expression that does not fit its columns' types, or one that looks at other rows.
+
+    Notes
+    -----
+    One pass, no state. In NVTabular LambdaOp.
 
     Examples
     --------

@@ -91,6 +91,13 @@ class Strip(Transform):
     Notes
     -----
     One pass, no state. NVTabular has `LambdaOp` for it.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"name": [" Ann\\t", "  ", None]})
+    >>> Strip(columns="name").apply(rows, CpuEngine()).collect()["name"].to_list()
+    ['Ann', '', None]
     """
 
     accepts: ClassVar[Accepts] = TEXT
@@ -139,6 +146,13 @@ class Replace(Transform):
     Notes
     -----
     One pass, no state. NVTabular has `LambdaOp` for it.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> rows = pl.LazyFrame({"price": ["1,000,000", None]})
+    >>> Replace(columns="price", old=",", new="").apply(rows, CpuEngine()).collect()["price"].to_list()
+    ['1000000', None]
     """
 
     accepts: ClassVar[Accepts] = TEXT
