@@ -41,7 +41,15 @@ class Diff(Window):
     The row's own value is in the result: use `Lag` for what is not known at the time of the row. Null where one of the
     two values is null or not there, for a null entity or order, and for a difference that Int64 cannot hold. NaN and
     infinities go where arithmetic takes them. The rows of an entity are brought together first, so a result never
-    depends on partitions; NVTabular's `DifferenceLag` looks no further than its partition. Cost: one sort by entity.
+    depends on partitions; its twin, NVTabular's `DifferenceLag`, looks no further than its partition. Cost: the columns
+    it reads move once; one sort by entity.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> frame = pl.LazyFrame({"plane": ["a", "b", "a"], "at": [2, 1, 1], "fuel": [7, 9, 10]})
+    >>> Diff(columns="fuel", by="plane", order="at").apply(frame, CpuEngine()).collect()["fuel_diff1"].to_list()
+    [-3, None, None]
     """
 
     sees_itself: ClassVar[bool] = True
@@ -111,7 +119,17 @@ class TimeSinceLast(Window):
     -----
     Null for the first row of an entity and where the entity or the time is null; rows without a time count for no
     other. 0 for a row of the same time as the one before it in the source. A day has 86400 seconds, also when the
-    clocks change. Whole seconds are exact, fractions good to the last place but one. Cost: one sort by entity.
+    clocks change. Whole seconds are exact, fractions good to the last place but one. Rows may come in any order, and
+    those of an entity are brought together first, whatever partitions they are in. Cost: the columns it reads move
+    once; one sort by entity. NVTabular makes it of `DifferenceLag` over the time, within a partition.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> frame = pl.LazyFrame({"plane": ["a", "a"], "at": [datetime(2024, 1, 1, 6), datetime(2024, 1, 1, 5, 59)]})
+    >>> TimeSinceLast(by="plane", order="at").apply(frame, CpuEngine()).collect()["at_since_last"].to_list()
+    [60.0, None]
     """
 
     by: Columns

@@ -31,18 +31,38 @@ class LookupJoin(Join):
         The key: a column, several, or `{column of the rows: column of the table}`.
     columns
         Which of the table's columns to bring; all but the key by default.
+    keep
+        Which of several rows of one key counts: the `first` or the `last` in the order of the table. By default a table
+        with such keys is refused.
     prefix, suffix
         Put around the names of the columns that are brought.
 
+    Raises
+    ------
+    PipelineError
+        A table, a column or a key that is not there, keys of different types, names that the rows already have, or
+        several rows of one key without `keep`.
+
     Notes
     -----
-    A row whose key is null or not in the table gets nulls. Rows keep their number and order: a table with several rows
-    of one key is refused. Keys are of one dtype in rows and table, or integers of any width. The table is held in
-    memory by each worker.
+    A row whose key is null or not in the table gets nulls. Rows keep their number and order: a row never becomes
+    several, for then ids of rows, folds, splits and counts would no longer mean what they say. Where all rows of a key
+    matter, turn the join around (make the many rows the source and look up the one) or sum them up first. Keys are of
+    one dtype in rows and table, or integers of any width. The table is held in memory by each worker.
+    The twin of NVTabular's `JoinExternal`, which lets rows become several, and of TFT's table lookup.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> planes = Table(pl.DataFrame({"tail": ["N1", "N2", "N1"], "seats": [100, 50, 120]}))
+    >>> joined = LookupJoin(table="planes", on="tail", keep="last").bind({"planes": planes})
+    >>> joined.apply(pl.LazyFrame({"tail": ["N2", "N1", None]}), CpuEngine()).collect()["seats"].to_list()
+    [50, 120, None]
     """
 
     on: Keys
     columns: Columns | None = None
+    keep: Literal["first", "last"] | None = None
     prefix: str = ""
     suffix: str = ""
 
@@ -61,13 +81,15 @@ class LookupJoin(Join):
         brought = brought_columns(self, frame, tuple(self.on.values()), self.on, self.columns, self.prefix, self.suffix)
         keys = list(self.on.values())
         known = frame.drop_nulls(keys)
+        if self.keep is not None:
+            known = known.unique(keys, keep=self.keep, maintain_order=True)
         repeated = known.group_by(keys).len("rows").filter(pl.col("rows") > 1).sort("rows", *keys, descending=True)
         if repeated.height:
             example = ", ".join(f"{k} = {v!r}" for k, v in zip(keys, repeated.row(0)[:-1], strict=True))
             raise PipelineError(
                 f"LookupJoin: table {self.table!r} has several rows for {repeated.height} of its keys "
                 f"({example} has {repeated['rows'][0]}); a row would become several",
-                hint="name more columns in `on`, or make the table unique before it is joined",
+                hint="name more columns in `on`, or say with `keep` which row of a key counts: first or last",
             )
         left = {right: left for left, right in self.on.items()}
         bound = known.select(
@@ -128,8 +150,24 @@ class AsOfJoin(Join):
 
     Notes
     -----
-    Of table rows of equal key and time the last one counts. Null keys and times match nothing. Rows keep their number
-    and order.
+    Of table rows of equal key and time the last one counts, in the order of the table; with `forward` the first. Rows
+    and table may come in any order of time. Null keys and times match nothing. Rows keep their number and order. Dates
+    count from midnight. Times with a zone are compared as instants, and `lag` and `tolerance` of a day are 24 hours,
+    also when the clocks change; both sides are of one zone, or both of none. The table is held in memory by each
+    worker. Cost: one sort of the table, and one of each partition by key and time.
+    Known elsewhere as merge_asof (pandas), join_asof (Polars) and ASOF JOIN (DuckDB), and as the point-in-time join of
+    Feast and Chronon; NVTabular, TFT and Ray Data have none.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> times = [datetime(2024, 1, 1, hour) for hour in (0, 6, 12)]
+    >>> weather = Table(pl.DataFrame({"at": times, "wind": [1.0, 2.0, 3.0]}))
+    >>> joined = AsOfJoin(table="weather", on="at", lag="1h").bind({"weather": weather})
+    >>> rows = pl.LazyFrame({"at": [datetime(2024, 1, 1, 7), datetime(2024, 1, 1, 12), datetime(2024, 1, 1)]})
+    >>> joined.apply(rows, CpuEngine()).collect()["wind"].to_list()
+    [2.0, 2.0, None]
     """
 
     on: str

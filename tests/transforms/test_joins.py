@@ -58,6 +58,19 @@ def test_a_table_with_several_rows_of_a_key_is_refused() -> None:
         looked_up(table)
 
 
+@pytest.mark.parametrize(("keep", "expected"), [("first", [0, None, 5, 3]), ("last", [2, None, 5, 4])])
+def test_one_row_of_a_key_counts_where_that_is_said(keep: str, expected: list[int | None]) -> None:
+    table = Table(pl.DataFrame({"tail": ["N1", "N1", "N1", "N2", "N2", "N3", None, None], "v": range(8)}))
+    got = looked_up(table, keep=keep)
+    assert got["v"].to_list() == expected
+    assert got["id"].to_list() == [1, 2, 3, 4]
+
+
+def test_rows_never_become_several() -> None:
+    with pytest.raises(ValidationError, match="keep"):
+        looked_up(keep="all")
+
+
 def test_empty_sides() -> None:
     assert looked_up(Table(PLANES.frame.clear()))["seats"].to_list() == [None] * 4
     assert looked_up(rows=ROWS.clear()).schema == looked_up().schema
