@@ -54,10 +54,13 @@ def test_flights(tmp_path: Path) -> None:
 
 
 def test_ctr(tmp_path: Path) -> None:
-    from benchmarks.ctr_pipeline import pipeline
-
     from headrace.pipelines.gallery.ctr.generator import write_ctr
 
     write_ctr(tmp_path / "ctr", 300_000)
-    source = pipeline.source.model_copy(update={"root": str(tmp_path / "ctr")})
-    compare(pipeline.model_copy(update={"source": source}), tmp_path, "inline", partition_bytes=32 << 20)
+    pipeline = load_pipeline("ctr", {"source": str(tmp_path / "ctr")})
+    compare(pipeline.model_copy(update={"baselines": ()}), tmp_path, "inline", partition_bytes=32 << 20)
+
+
+def test_tpch(tmp_path: Path) -> None:
+    pipeline = load_pipeline("tpch")
+    compare(pipeline.model_copy(update={"baselines": ()}), tmp_path, "inline", partition_bytes=4 << 20)
