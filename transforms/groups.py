@@ -48,8 +48,8 @@ class GroupStats(Learner):
     row counts in a training row's group, so statistics of the target leak it: use TargetEncode for those. One pass; a
     row per group in memory, with `n_unique` one per distinct pair of group and value.
 
-    In NVTabular this is JoinGroupby, whose statistics are of all rows that it is fitted on and in Float32, and whose
-    Groupby looks no further than its partition; TFT, Ray Data and scikit-learn have none.
+    In NVTabular this is JoinGroupby (means and deviations in Float32); its Groupby looks no further than its partition.
+    TFT, Ray Data and scikit-learn have none.
 
     Examples
     --------

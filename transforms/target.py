@@ -81,14 +81,15 @@ class TargetEncode(Learner):
 
     Cost: one pass; memory for a row per category and fold (or period; one per category for `leave_one_out`), with 16
     bytes for each boolean target, 24 for each integer, 40 for each float, 8 for each further class, and for `"auto"` 64
-    for each number, whose variances are then worked out row by row in integers of any length. It is applied by a join on the category, on training rows by another on category and fold.
+    for each number, whose variances are then worked out row by row in integers of any length. It is applied by a join
+    on the category, on training rows by another on category and fold.
 
     Leak. With folds, a row's encoding is made without its own target and that of its fold: a target that has nothing to
     do with the categories stays within the bounds of chance. With `leave_one_out` that holds over all rows too, but
-    within one category the encoding is a falling straight line in the row's own target, their correlation is -1. A model
-    that can tell categories apart by other features reads it off, and a column with one value alone gives a binary
-    target away: Prokhorenkova et al. (2018), "CatBoost: unbiased boosting with categorical features", section 3.2.
-    Prefer folds, unless the model cannot make such cuts, as a linear one over many small categories.
+    within one category the encoding is a falling straight line in the row's own target, their correlation is -1. A
+    model that can tell categories apart by other features reads it off, and a column with one value alone gives a
+    binary target away: Prokhorenkova et al. (2018), "CatBoost: unbiased boosting with categorical features", section
+    3.2. Prefer folds, unless the model cannot make such cuts, as a linear one over many small categories.
 
     Source of the formulas: Micci-Barreca (2001), "A preprocessing scheme for high-cardinality categorical attributes in
     classification and prediction problems", equations 5 to 7. In scikit-learn this is TargetEncoder, whose `smooth` is

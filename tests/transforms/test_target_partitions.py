@@ -82,7 +82,7 @@ def test_the_order_of_the_statistics_does_not_show(way: str) -> None:
 
 
 def test_nvtabular_folds_by_row_position_ours_stay_with_the_row() -> None:
-    """Its fold goes by the row's position in its partition (modulo `kfold`, or drawn by a seed): a new cut moves rows."""
+    """Its fold goes by the row's position in its partition (modulo `kfold`, or drawn): a new cut moves rows."""
     frame = frame_of([("a", 0.0, i, "u", 0) for i in range(1_000)])
     before, after = (0, 250, 500, 750, 1_000), (0, 333, 666, 999, 1_000)
 
