@@ -1,35 +1,20 @@
-"""Dates and times: DateParts, Cyclic and TimeZone."""
+"""Dates and times as numbers: DateParts and Cyclic."""
 
 from __future__ import annotations
 
 import math
-import zoneinfo
-from difflib import get_close_matches
 from typing import Annotated, ClassVar, Literal
 
 import polars as pl
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import NUMERIC, TEMPORAL, Accepts, Transform
 from headrace.transforms.columns import Columns
+from headrace.transforms.zones import Zone, in_zone
 
 Part = Literal["year", "quarter", "month", "week", "day_of_year", "day", "weekday", "is_weekend", "hour", "minute"]
-
-
-def _known_zone(zone: str) -> str:
-    try:
-        pl.Series([0]).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
-    except pl.exceptions.ComputeError:
-        near = get_close_matches(zone, zoneinfo.available_timezones(), n=2)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"unknown time zone {zone!r}{meant}") from None
-    return zone
-
-
-Zone = Annotated[str, AfterValidator(_known_zone)]
-"""The name of a zone that Polars knows, such as `America/New_York`."""
 
 
 class DateParts(Transform):
@@ -95,7 +80,7 @@ class DateParts(Transform):
         if not isinstance(dtype, pl.Datetime):
             return value
         if self.time_zone is not None:
-            return _in_zone(value, dtype, self.time_zone).dt.replace_time_zone(None)
+            return in_zone(value, dtype, self.time_zone).dt.replace_time_zone(None)
         return value.dt.replace_time_zone(None) if dtype.time_zone else value
 
 
@@ -139,58 +124,6 @@ class Cyclic(Transform):
                 angle.cos().cast(pl.Float32).alias(f"{column}_cos"),
             ]
         return frame.with_columns(outputs)
-
-
-class TimeZone(Transform):
-    """Show the same instants in another zone.
-
-    Parameters
-    ----------
-    columns
-        Datetimes. Null stays null. One without a zone counts as UTC.
-    zone
-        The zone of the result, such as `America/New_York`.
-    output
-        Name of the result, a Datetime of the column's unit in that zone; `{column}` stands for the input's.
-
-    Raises
-    ------
-    PipelineError
-        An unknown zone, or a column that is no datetime.
-
-    Notes
-    -----
-    No instant moves, so there is none that the zone skips or has twice: of the two instants that a clock shows alike
-    when it is set back, each stays what it is. To read times as those of a zone's clocks, where there are such gaps and
-    doubles, is not done here: bring them to UTC in the source. Free: only the type changes. No twin in NVTabular, TFT
-    or Feast.
-
-    Examples
-    --------
-    >>> from datetime import datetime
-    >>> from headrace.engines.cpu import CpuEngine
-    >>> frame = pl.LazyFrame({"at": [datetime(2013, 1, 1, 5)]})
-    >>> str(TimeZone(columns="at", zone="America/New_York").apply(frame, CpuEngine()).collect()["at"].item())
-    '2013-01-01 00:00:00-05:00'
-    """
-
-    accepts: ClassVar[Accepts] = Accepts(lambda dtype: dtype == pl.Datetime, "a datetime")
-
-    columns: Columns
-    zone: Zone
-    output: str = "{column}"
-
-    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        schema = frame.collect_schema()
-        return frame.with_columns(
-            _in_zone(pl.col(column), schema[column], self.zone).alias(output)
-            for column, output in zip(self.columns, self.writes, strict=True)
-        )
-
-
-def _in_zone(time: pl.Expr, dtype: pl.DataType, zone: str) -> pl.Expr:
-    aware = time if getattr(dtype, "time_zone", None) else time.dt.replace_time_zone("UTC")
-    return aware.dt.convert_time_zone(zone)
 
 
 def _part(clock: pl.Expr, part: Part) -> pl.Expr:

@@ -51,7 +51,7 @@ class PowerTransform(Learner):
     >>> fitted = step.learn(step.measure(rows, CpuEngine()).with_columns(__unit=0).collect())
     >>> fitted.powers
     (0.0,)
-    >>> fitted.apply(rows, CpuEngine()).collect()["x"].round(3).to_list()
+    >>> fitted.apply(rows, CpuEngine()).collect()["x"].cast(pl.Float64).round(3).to_list()
     [-1.225, 0.0, 1.225, None]
     """
 

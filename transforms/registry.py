@@ -14,7 +14,7 @@ from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Operator
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
 from headrace.transforms.categorify import Categorified, Categorify
-from headrace.transforms.dates import Cyclic, DateParts, TimeZone
+from headrace.transforms.dates import Cyclic, DateParts
 from headrace.transforms.deduplicate import Deduplicate
 from headrace.transforms.differences import Diff, TimeSinceLast
 from headrace.transforms.expanding import Expanding
@@ -41,6 +41,7 @@ from headrace.transforms.target import TargetEncode
 from headrace.transforms.target_encoded import TargetEncoded, TargetLeftOut
 from headrace.transforms.text import Lower, Replace, Strip
 from headrace.transforms.windows import Lag, RollingStats
+from headrace.transforms.zones import TimeZone
 
 _SHIPPED: Final[tuple[type[Operator], ...]] = (
     # rows and columns

@@ -96,6 +96,8 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "TimeZone": [
         {"columns": ["moment", "zoned"], "zone": "Asia/Kolkata"},
         {"columns": ["zoned"], "zone": "UTC", "output": "{column}_utc"},
+        {"columns": ["moment"], "zone": "Asia/Kolkata", "mode": "set"},
+        {"columns": ["moment"], "zone": "Europe/Dublin", "mode": "set", "ambiguous": "null", "missing": "shift"},
     ],
     "Lower": [{"columns": ["text", "city", "empty_text"]}, {"columns": ["text"], "output": "{column}_lower"}],
     "Strip": [

@@ -1,4 +1,4 @@
-"""Parts of dates and zones against Python's datetime, circles against literals."""
+"""Parts of dates and clocks in zones against Python's datetime, circles against literals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.dates import Cyclic, DateParts, TimeZone
+from headrace.transforms.dates import Cyclic, DateParts
 
 ENGINE = CpuEngine()
 DAYS = [date(1969, 12, 31), date(2000, 2, 29), date(2012, 1, 1), date(2013, 7, 6), date(2024, 12, 30), date(2021, 1, 3)]
@@ -83,34 +83,3 @@ def test_a_turn_ends_where_it_began() -> None:
 def test_a_period_that_is_no_length_is_refused(period: float) -> None:
     with pytest.raises(ValidationError):
         Cyclic(columns="hour", period=period)
-
-
-@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"])
-@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
-def test_another_zone_shows_the_same_instants(zone: str, unit: Any) -> None:
-    hours = [datetime(2013, month, 3, hour, 30, tzinfo=UTC) for month in range(1, 13) for hour in range(24)]
-    aware = pl.Series("aware", [*hours, None]).dt.cast_time_unit(unit)
-    frame = pl.DataFrame([aware, aware.dt.replace_time_zone(None).alias("naive")])
-    for before in ("UTC", "Europe/Paris"):
-        step = TimeZone(columns="all", zone=zone, output="{column}").resolve(frame.schema)
-        got = step.apply(frame.lazy().with_columns(pl.col("aware").dt.convert_time_zone(before)), ENGINE).collect()
-        assert got.dtypes == [pl.Datetime(unit, zone)] * 2
-        for column in ("aware", "naive"):
-            expected = [h.astimezone(ZoneInfo(zone)) for h in hours]
-            assert got[column].to_list() == [*expected, None]
-            assert [t.utcoffset() for t in got[column].drop_nulls()] == [t.utcoffset() for t in expected]
-
-
-def test_an_hour_that_a_clock_shows_twice_stays_two_instants() -> None:
-    # New York sets its clocks back from 02:00 to 01:00 on 3 November 2013, at 06:00 UTC.
-    frame = pl.LazyFrame({"t": [datetime(2013, 11, 3, 5, 30), datetime(2013, 11, 3, 6, 30)]})
-    got = TimeZone(columns="t", zone="America/New_York", output="local").apply(frame, ENGINE).collect()
-    assert [str(t) for t in got["local"]] == ["2013-11-03 01:30:00-04:00", "2013-11-03 01:30:00-05:00"]
-    assert got["t"].equals(frame.collect()["t"])
-
-
-def test_a_zone_that_is_not_known_and_a_date_are_refused() -> None:
-    with pytest.raises(ValidationError, match="did you mean America/New_York"):
-        TimeZone(columns="t", zone="America/NewYork")
-    with pytest.raises(PipelineError, match="TimeZone takes a datetime, got Date in column 'd'"):
-        TimeZone(columns="d", zone="UTC").resolve(pl.Schema({"d": pl.Date}))

@@ -2,15 +2,15 @@
 
 cudf-polars takes the parts of a time with a zone in UTC. To take its zone away it looks up libcudf's table of
 transitions, whose second half, the rules of today for the 400 years from 1970 on, overlaps the first, with one binary
-search over both: a clock in New York is an hour off for some weeks of each year before 2007. Here the transitions are
-those of Polars, so that both engines show the same.
+search over both: a clock in New York is an hour off for some weeks of each year before 2007. To read clocks in a zone
+it uses the same table. Here the transitions are those of Polars, so that both engines show and read the same.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, Literal
 
 import polars as pl
 from cudf_polars.containers import DataType
@@ -51,15 +51,36 @@ def temporal(node: expr.TemporalFunction) -> expr.Expr:
 
 def local(time: expr.Expr, zone: str) -> expr.Expr:
     """What a clock in the zone shows, as a time without a zone."""
+    plain = DataType(pl.Datetime(kind(time).time_unit))
+    return _moved(plain, Op.ADD, time, *transitions(zone))
+
+
+def instant(node: expr.TemporalFunction, clock: expr.Expr) -> expr.Expr:
+    """The instant at which clocks in the node's zone show a time; null where there is none, or two and so the rule.
+
+    Raises
+    ------
+    NotImplementedError
+        Where there is none, or two, an error is asked for, or another rule in each row.
+    """
+    zone, missing = node.options
+    ambiguous = getattr(node.children[1], "value", None)
+    if missing != "null" or ambiguous not in ("earliest", "latest", "null"):
+        raise NotImplementedError(
+            f"times of clocks in {zone}, with an error for those that there are not, or twice: say what they become"
+        )
+    return _moved(node.dtype, Op.SUB, clock, *readings(zone, ambiguous))
+
+
+def _moved(dtype: DataType, by: Any, time: expr.Expr, starts: pl.Series, ahead: pl.Series) -> expr.Expr:
+    """A time moved by what holds from the last of `starts` at or before it on: `ahead` has one more, the first."""
     unit = kind(time).time_unit
-    plain, shift = DataType(pl.Datetime(unit)), DataType(pl.Duration(unit))
-    times, offsets = transitions(zone)
     x = given(time.dtype)
     place = expr.UnaryFunction(
-        DataType(pl.UInt32()), "search_sorted", ("right", False), _column(times.cast(pl.Datetime(unit))), x
+        DataType(pl.UInt32()), "search_sorted", ("right", False), _column(starts.cast(pl.Datetime(unit))), x
     )
-    offset = expr.Gather(shift, _column(offsets.cast(pl.Duration(unit))), place)
-    return Once(plain, expr.BinOp(plain, Op.ADD, x, offset), time)
+    offset = expr.Gather(DataType(pl.Duration(unit)), _column(ahead.cast(pl.Duration(unit))), place)
+    return Once(dtype, expr.BinOp(dtype, by, x, offset), time)
 
 
 @lru_cache(maxsize=64)
@@ -77,6 +98,20 @@ def transitions(zone: str) -> tuple[pl.Series, pl.Series]:
     found = times.filter(_ahead(times, zone) != _ahead(times.dt.offset_by("-1s"), zone))
     times = pl.concat([hours.head(1), found]).alias("time")
     return times, pl.concat([ahead.head(1), _ahead(times, zone)]).alias("ahead")
+
+
+@lru_cache(maxsize=64)
+def readings(zone: str, ambiguous: Literal["earliest", "latest", "null"]) -> tuple[pl.Series, pl.Series]:
+    """The times on clocks of a zone from which on they are before UTC by another amount, and that: one more of those.
+
+    Null where clocks never show the time, and where they show it twice if the rule is so.
+    """
+    times, ahead = transitions(zone)
+    before, after = (times + part for part in (ahead.head(len(times)), ahead.slice(1)))
+    starts = pl.concat([before, after]).unique().sort()
+    read = starts.dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null")
+    found = starts - read.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return starts, pl.concat([ahead.head(1), found])
 
 
 def constant(node: expr.Literal) -> expr.Expr:
@@ -99,10 +134,9 @@ def _replaced(node: expr.TemporalFunction, zone: str | None) -> expr.Expr:
     to = node.options[0]
     if zone is None and to in (None, "UTC"):
         return node
+    clock = node.children[0] if zone is None else local(node.children[0], zone)
     if to not in (None, "UTC"):
-        raise NotImplementedError(f"times of clocks in {to}: cuDF's table of its transitions is out of order")
-    assert zone is not None
-    clock = local(node.children[0], zone)
+        return instant(node, clock)
     return clock if to is None else Once(node.dtype, given(node.dtype), clock)
 
 

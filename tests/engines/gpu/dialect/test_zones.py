@@ -62,13 +62,28 @@ def test_clocks_show_what_they_do_on_the_cpu(zone: str, unit: str) -> None:
         assert_series_equal(computed(rows, expression).cast(expected.dtype), expected)
 
 
+@pytest.mark.parametrize("ambiguous", ["earliest", "latest", "null"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Europe/Dublin"])
+@pytest.mark.slow
+def test_clocks_are_read_as_they_are_on_the_cpu(zone: str, ambiguous: str) -> None:
+    changes = transitions(zone)[0].slice(1)
+    near = pl.concat([changes.dt.offset_by(f"{minutes}m") for minutes in range(-1560, 1560, 15)])
+    rows = pl.DataFrame({"t": [*near.sample(1000, seed=1), None]}, schema={"t": pl.Datetime})
+    for expression in (
+        pl.col("t").dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null"),  # type: ignore[arg-type]
+        pl.col("t").dt.replace_time_zone("UTC").dt.replace_time_zone(zone, ambiguous="latest", non_existent="null"),
+    ):
+        expected = rows.select(expression).to_series()
+        assert_series_equal(computed(rows, expression).cast(expected.dtype), expected)
+
+
 def test_other_functions_of_times_with_a_zone_are_left_to_the_cpu() -> None:
     rows = pl.LazyFrame(schema={"t": NEW_YORK, "plain": pl.Datetime, "utc": pl.Datetime("us", "UTC")})
     assert refusals(rows.select(pl.col("t").dt.truncate("1d"))) == [
         "Truncate of times in America/New_York: cuDF takes them in UTC"
     ]
     assert refusals(rows.select(pl.col("plain").dt.replace_time_zone("Europe/Berlin"))) == [
-        "times of clocks in Europe/Berlin: cuDF's table of its transitions is out of order"
+        "times of clocks in Europe/Berlin, with an error for those that there are not, or twice: say what they become"
     ]
     assert refusals(rows.select(pl.col("plain", "utc").dt.truncate("1d"))) == []
     assert refusals(rows.select(pl.col("plain").dt.replace_time_zone("UTC"))) == []
