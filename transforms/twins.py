@@ -1,7 +1,7 @@
 """What each operator is called elsewhere, for those who come from there; the pages of operators show it.
 
-The names are those of NVTabular 23.08 (`nvtabular.ops`), TensorFlow Transform (`tft`), Ray Data (`ray.data.preprocessors`
-and methods of `Dataset`) and scikit-learn. A twin does the same to ordinary values; nulls, ties and types may differ.
+The names are those of NVTabular 23.08 (`nvtabular.ops`), TensorFlow Transform (`tft`), Ray Data
+(`ray.data.preprocessors` and methods of `Dataset`) and scikit-learn. A twin does the same to ordinary values; nulls, ties and types may differ.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ TWINS: Final[Mapping[str, Twins]] = MappingProxyType(
         "Cyclic": _twins(_LAMBDA, sklearn=_FUNCTION),
         "TimeZone": _twins(),
         # text
-        "Lower": _twins(_LAMBDA, sklearn="feature_extraction.text.CountVectorizer"),
+        "Lower": _twins(_LAMBDA),
         "Strip": _twins(_LAMBDA),
         "Replace": _twins(_LAMBDA),
         "Extract": _twins(_LAMBDA),
