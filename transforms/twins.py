@@ -1,7 +1,8 @@
 """What each operator is called elsewhere, for those who come from there; the pages of operators show it.
 
 The names are those of NVTabular 23.08 (`nvtabular.ops`), TensorFlow Transform (`tft`), Ray Data
-(`ray.data.preprocessors` and methods of `Dataset`) and scikit-learn. A twin does the same to ordinary values; nulls, ties and types may differ.
+(`ray.data.preprocessors` and methods of `Dataset`) and scikit-learn. A twin does the same to ordinary values; nulls,
+ties and types may differ.
 """
 
 from __future__ import annotations
