@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
 
 import polars as pl
 
@@ -20,9 +21,12 @@ from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.transforms.base import UNIT, Ids, Join, Learner, Operator, Transform, Window, describe
+from headrace.transforms.narrow import ReduceDtypes, declared_ranges
 from headrace.transforms.sequences import Sequence
 from headrace.transforms.shape import Cast, Rename
 from headrace.transforms.table import Table
+
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -147,9 +151,12 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
     placed: list[Placed] = []
     split_index: int | None = None
     tainted: leaks.Tainted = {pipeline.target: ""}
+    ranges = declared_ranges(pipeline.contract.columns)
     for number, declared in enumerate(pipeline.steps, 1):
         with _Naming(number, declared):
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
+            if isinstance(bound, ReduceDtypes):
+                bound = bound.within(ranges)
             parts = bound.resolve(frame.schema, reserved).separate()
         for step in parts:
             assert isinstance(step, Transform | Learner)
@@ -158,6 +165,7 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
             with _Naming(number, declared):
                 form = learned_from_nothing(step, frame.lazy(), engine) if isinstance(step, Learner) else step
                 stage, pass_number = stages.place(step, form)
+                ranges = _carried(ranges, form)
                 tainted = leaks.after(tainted, step, form, number, frame.schema, engine)
                 frame = engine.collect([form.apply(frame.lazy(), engine)])[0]
                 placed.append(Placed(len(placed), number, step, form, stage, pass_number))
@@ -182,13 +190,16 @@ def all_ids(forms: tuple[Transform, ...], published: tuple[str, ...]) -> dict[st
     """What the ids in the published columns stand for, by column; the last step that wrote a column counts."""
     found: dict[str, Ids] = {}
     for form in forms:
-        same = _same_values(form)
-        carried = {new: found[old] for new, old in same.items() if old in found}
-        for column in (*form.writes, *form.drops):
-            found.pop(column, None)
-        found.update(carried)
-        found.update(form.ids)
+        found = {**_carried(found, form), **form.ids}
     return {column: ids for column, ids in found.items() if column in published}
+
+
+def _carried(found: Mapping[str, Known], form: Transform) -> dict[str, Known]:
+    """What is known of columns, after a step: of those that it leaves alone, or gives the values of another one."""
+    changed = {*form.writes, *form.drops}
+    same = _same_values(form)
+    kept = {column: known for column, known in found.items() if column not in changed}
+    return {**kept, **{new: found[old] for new, old in same.items() if old in found}}
 
 
 def _same_values(form: Transform) -> dict[str, str]:
@@ -197,7 +208,8 @@ def _same_values(form: Transform) -> dict[str, str]:
         return {new: old for old, new in form.names.items()}
     if isinstance(form, Sequence):  # lists of ids; what pads them has to be one
         return dict(zip(form.writes, form.columns, strict=True)) if form.pad in (None, 0) else {}
-    return {c: c for c in form.columns} if isinstance(form, Cast) and "Int" in form.dtype else {}
+    whole = isinstance(form, ReduceDtypes) or (isinstance(form, Cast) and "Int" in form.dtype)
+    return {c: c for c in form.writes} if whole else {}
 
 
 def _assign_split(pipeline: Pipeline, frame: pl.DataFrame, engine: Engine) -> pl.DataFrame:

@@ -27,6 +27,7 @@ from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
 from headrace.transforms.ngrams import HashedNGrams
 from headrace.transforms.numeric import Clip, Log1p, Sqrt
+from headrace.transforms.narrow import ReduceDtypes
 from headrace.transforms.onehot import OneHot, OneHotEncoded
 from headrace.transforms.outliers import ClipQuantile, QuantileClipped
 from headrace.transforms.power import Power
@@ -66,6 +67,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Bucketize,
     QuantileBucketize,
     # dates and times
+    ReduceDtypes,
     DateParts,
     Cyclic,
     TimeZone,

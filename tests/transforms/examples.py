@@ -87,6 +87,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["number", "nothing"], "n": 10, "nulls": "own", "output": "{column}_q"},
         {"columns": ["number"], "n": 1},
     ],
+    "ReduceDtypes": [
+        {"columns": "integer", "ranges": {"whole": [0, 100], "small": [-128, 127]}},
+        {"columns": ["whole", "big"], "ranges": {"whole": [0, 2**16], "big": [-(2**63), 2**63 - 1]}},
+    ],
     "DateParts": [
         {"columns": ["day"], "parts": ["year", "quarter", "month", "week", "day_of_year", "day", "weekday"]},
         {"columns": ["moment", "zoned"], "parts": ["year", "is_weekend", "hour", "minute"]},
