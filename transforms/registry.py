@@ -98,10 +98,10 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     Diff,
     TimeSinceLast,
     Expanding,
-)
-
     Sequence,
     Deduplicate,
+)
+
 _FITTED: Final[tuple[type[Operator], ...]] = (
     AsOfJoined,
     Categorified,
