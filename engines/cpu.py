@@ -11,7 +11,7 @@ from typing import BinaryIO
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.kernels import asof, lists, lookup, ngrams, parquet, pieces, rolling, xxhash64
+from headrace.engines.kernels import asof, elements, lists, lookup, ngrams, parquet, pieces, rolling, xxhash64
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,15 @@ class CpuEngine:
 
     def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame:
         return ngrams.cpu(frame, column, runs, output)
+
+    def elements(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        outputs: Sequence[str],
+        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        return elements.cpu(frame, column, outputs, lambda rows: apply(rows, self))
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.cpu_write(path, rows.to_polars(), bucket, buckets)

@@ -97,6 +97,14 @@ class Engine(Protocol):
 
     def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame: ...
 
+    def elements(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        outputs: Sequence[str],
+        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
+    ) -> pl.LazyFrame: ...
+
 
 class TaskEngine(Engine, Protocol):
     """An engine as tasks use it: it also holds rows, falls back, and reads and writes files."""

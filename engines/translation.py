@@ -6,20 +6,20 @@ The translator, which is not public API, is that of `headrace.engines.gpu.dialec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib import metadata, util
 from typing import Final
 
 import polars as pl
 
-from headrace.engines.engine import EngineName
-from headrace.engines.kernels import asof, lists, lookup, ngrams, rolling, xxhash64
+from headrace.engines.engine import Engine, EngineName
+from headrace.engines.kernels import asof, elements, lists, lookup, ngrams, rolling, xxhash64
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
 
-KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling", "lists", "ngrams")
+KERNELS: Final = ("lookup", "hash64", "join_asof", "rolling", "lists", "ngrams", "elements")
 """The named kernels: all that may stand outside the translated dialect."""
 
 
@@ -89,6 +89,16 @@ class TranslationEngine:
     def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame:
         self.kernels.append("ngrams")
         return ngrams.stand_in(frame, column, output)
+
+    def elements(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        outputs: Sequence[str],
+        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        self.kernels.append("elements")  # and those of the step, whose query is part of this one
+        return elements.stand_in(frame, column, outputs, lambda rows: apply(rows, self))
 
 
 def available() -> bool:

@@ -17,7 +17,7 @@ from headrace.schemas.dtypes import dtype_name, parse_dtype
 from headrace.schemas.errors import DataError, HeadraceError, PipelineError
 from headrace.schemas.names import ROW
 from headrace.transforms.base import Selection, Transform, to_plain
-from headrace.transforms.registry import operator_from_plain
+from headrace.transforms.registry import named_operators, operator_from_plain
 from headrace.transforms.table import TableFolder
 
 FORMAT = 1
@@ -224,7 +224,7 @@ class _NotAllowed(PipelineError):
 
 
 def _refuse_others(steps: Sequence[Any], allow: Collection[str]) -> None:
-    names = [str(name) for step in steps if isinstance(step, dict) for name in step]
+    names = [name for step in steps for name in named_operators(step)]
     modules = sorted({name.partition(":")[0] for name in names if ":" in name} - set(allow))
     if modules:
         raise _NotAllowed(

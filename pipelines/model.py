@@ -20,6 +20,7 @@ from headrace.schemas.contract import Contract
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Operator, to_plain
 from headrace.transforms.columns import Columns
+from headrace.transforms.elements import inside
 from headrace.transforms.registry import operator_from_plain
 
 
@@ -158,7 +159,7 @@ class Pipeline(Part):
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules of the operators that headrace does not ship."""
-        found = {type(step).__module__ for step in self.steps}
+        found = {type(inside(step)).__module__ for step in self.steps}
         return tuple(sorted(m for m in found if not m.startswith("headrace.")))
 
     @field_validator("steps", mode="before")

@@ -144,7 +144,7 @@ def _columns(work: Work, written: Written, applied: ApplyRecord, state: Mapping[
     ids = published_ids(work)
     masks = {c for s in work.resolved.steps for c in s.form.writes if c.endswith("_isnull")}
     roles = {work.pipeline.target: "label"} | dict.fromkeys(work.pipeline.output.keep, "key")
-    made_by = {c: type(s.step).__name__ for s in work.resolved.steps for c in s.form.writes}
+    made_by = {c: s.step.called for s in work.resolved.steps for c in s.form.writes}
     columns = []
     for name, dtype in work.resolved.output.items():
         known = ids.get(name)

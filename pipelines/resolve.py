@@ -21,6 +21,8 @@ from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.transforms.base import UNIT, Ids, Join, Learner, Operator, Transform, Window, describe
+from headrace.transforms.elements import inside, parts
+from headrace.transforms.lists import ListSlice
 from headrace.transforms.narrow import ReduceDtypes, declared_ranges
 from headrace.transforms.sequences import Sequence
 from headrace.transforms.shape import Cast, Rename
@@ -157,8 +159,8 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
             if isinstance(bound, ReduceDtypes):
                 bound = bound.within(ranges)
-            parts = bound.resolve(frame.schema, reserved).separate()
-        for step in parts:
+            found = parts(bound, frame.schema, reserved)
+        for step in found:
             assert isinstance(step, Transform | Learner)
             if split_index is None and (step.measured if isinstance(step, Learner) else isinstance(step, Window)):
                 split_index, frame = len(placed), _assign_split(pipeline, frame, engine)
@@ -197,16 +199,16 @@ def all_ids(forms: tuple[Transform, ...], published: tuple[str, ...]) -> dict[st
 def _carried(found: Mapping[str, Known], form: Transform) -> dict[str, Known]:
     """What is known of columns, after a step: of those that it leaves alone, or gives the values of another one."""
     changed = {*form.writes, *form.drops}
-    same = _same_values(form)
+    same = _same_values(inside(form))
     kept = {column: known for column, known in found.items() if column not in changed}
     return {**kept, **{new: found[old] for new, old in same.items() if old in found}}
 
 
-def _same_values(form: Transform) -> dict[str, str]:
+def _same_values(form: Operator) -> dict[str, str]:
     """The columns that hold the values of another one, or of themselves before the step."""
     if isinstance(form, Rename):
         return {new: old for old, new in form.names.items()}
-    if isinstance(form, Sequence):  # lists of ids; what pads them has to be one
+    if isinstance(form, ListSlice | Sequence):  # lists of ids; what pads them has to be one
         return dict(zip(form.writes, form.columns, strict=True)) if form.pad in (None, 0) else {}
     whole = isinstance(form, ReduceDtypes) or (isinstance(form, Cast) and "Int" in form.dtype)
     return {c: c for c in form.writes} if whole else {}

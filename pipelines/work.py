@@ -26,6 +26,7 @@ from headrace.pipelines.model import Allowed, Pipeline
 from headrace.pipelines.plan import Plan
 from headrace.pipelines.resolve import Resolved, resolve
 from headrace.transforms.base import Transform, to_plain
+from headrace.transforms.elements import inside
 from headrace.transforms.registry import operator_from_plain
 from headrace.transforms.table import Table, TableFolder
 
@@ -70,7 +71,7 @@ class Work:
         """The fitted form of the learner at this place: one for all threads, so that its tables are read once."""
         with self._loading:
             if index not in self._learned:
-                module = type(self.resolved.steps[index].form).__module__
+                module = type(inside(self.resolved.steps[index].form)).__module__
                 self._learned[index] = _load_step(self.path / "learned" / str(index), module)
             return self._learned[index]
 

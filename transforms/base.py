@@ -7,7 +7,7 @@ another type, so that "not fitted" cannot be written.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.lists import inner
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.columns import Columns
 from headrace.transforms.table import Table
@@ -47,6 +48,13 @@ class Operator(BaseModel):
     accepts: ClassVar[Accepts] = ANY
     """The dtypes that a field called `columns` may name."""
 
+    elementwise: ClassVar[bool] = False
+    """Whether `columns` may also name lists, of which it takes each element as a value (see `elements`). `accepts` and
+    `check` then see the elements' dtype."""
+
+    instead_of_lists: ClassVar[str] = "ListAgg and ListLength make one value of each list"
+    """What to do where it does not take lists."""
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns whose values matter to what this step does: by default those of all its fields."""
@@ -63,6 +71,16 @@ class Operator(BaseModel):
     def drops(self) -> tuple[str, ...]:
         """The columns that are gone after it."""
         return ()
+
+    @property
+    def called(self) -> str:
+        """What messages and the manifest call it."""
+        return type(self).__name__
+
+    @property
+    def learns_jointly(self) -> bool:
+        """Whether it learns one thing for all of `columns`; else one for each of them."""
+        return False
 
     def resolve(self, schema: pl.Schema, reserved: frozenset[str] = frozenset()) -> Self:
         """The same step with its selectors expanded, checked against the columns it will meet.
@@ -98,14 +116,25 @@ class Operator(BaseModel):
                 f"{type(self).__name__} would write column {twice[0]!r} more than once",
                 hint="put {column} into the name of the output",
             )
+        seen = _elements(schema, expanded.get("columns", ())) if self.elementwise else schema
         for column in expanded.get("columns", ()):
-            if not self.accepts.test(schema[column]):
+            nested = self.elementwise and isinstance(seen[column], pl.List | pl.Array)
+            if nested or not self.accepts.test(seen[column]):
+                lists = ", or lists of such" if self.elementwise and schema[column].is_nested() else ""
                 raise PipelineError(
-                    f"{type(self).__name__} takes {self.accepts.words}, got {schema[column]} in column {column!r}",
-                    hint="ListAgg and ListLength make one value of each list" if schema[column] == pl.List else "",
+                    f"{type(self).__name__} takes {self.accepts.words}{lists}, got {schema[column]} in column "
+                    f"{column!r}",
+                    hint=self._instead_of(column, schema[column]),
                 )
-        step.check(schema)
+        step.check(seen)
         return step
+
+    def _instead_of(self, column: str, dtype: pl.DataType) -> str:
+        if isinstance(dtype, pl.Array):
+            return f"pl.col({column!r}).arr.to_list() in a Derive makes a list of it"
+        if not isinstance(dtype, pl.List):
+            return ""
+        return "lists are taken one level deep, of values" if self.elementwise else self.instead_of_lists
 
     def separate(self) -> tuple[Operator, ...]:
         """The independent steps that this resolved step falls into; each is planned, fitted and applied alone."""
@@ -274,7 +303,13 @@ def describe(step: Operator) -> str:
     """A step in one line for messages and the plan: its name and its first columns."""
     columns = list(step.writes or step.reads)
     shown = ", ".join(columns[:3]) + (f", ... {len(columns)} columns" if len(columns) > 3 else "")
-    return f"{type(step).__name__}({shown})"
+    return f"{step.called}({shown})"
+
+
+def _elements(schema: pl.Schema, columns: Iterable[str]) -> pl.Schema:
+    """The schema with the dtype of their elements for these columns, where they are lists."""
+    elements = {c: inner(dtype) for c in columns if isinstance(dtype := schema[c], pl.List)}
+    return pl.Schema({**schema, **elements})
 
 
 def to_plain(step: Operator, context: Any = None) -> dict[str, Any]:

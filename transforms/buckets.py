@@ -48,6 +48,7 @@ class Bucketize(Transform):
     [0, 1, 2, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
 
     columns: Columns
@@ -101,6 +102,7 @@ class QuantileBucketize(Learner):
     [0, 0, 1, 1, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
     by_unit: ClassVar[bool] = True
 

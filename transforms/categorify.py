@@ -54,6 +54,7 @@ class Categorify(Learner):
     those with ids of their own where they are applied.
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = CATEGORY
 
     columns: Columns
@@ -108,6 +109,10 @@ class Categorify(Learner):
     @property
     def measured(self) -> tuple[str, ...]:
         return () if self.vocabulary is not None else self.reads
+
+    @property
+    def learns_jointly(self) -> bool:
+        return self.joint
 
     def check(self, schema: pl.Schema) -> None:
         dtypes = {schema[c] for c in self.columns}

@@ -50,6 +50,7 @@ class Extract(Transform):
     ['example.org', None, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = TEXT
 
     columns: Columns

@@ -48,6 +48,7 @@ class FrequencyEncode(Learner):
     [2, 1, 2, 0]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = CATEGORY
 
     columns: Columns
@@ -138,6 +139,7 @@ class DropRare(Learner):
     ['a', 'other', 'a', None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = CATEGORY
 
     columns: Columns

@@ -49,6 +49,7 @@ class HashBucket(Transform):
     [955, 555, 955, 485]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = CATEGORY
 
     columns: Columns

@@ -67,6 +67,7 @@ class FillNull(Learner):
     ['b', 'b', 'b', 'a']
     """
 
+    elementwise: ClassVar[bool] = True
     by_unit: ClassVar[bool] = True
 
     columns: Columns

@@ -42,6 +42,7 @@ class Clip(Transform):
     [0, 40, 120, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = Accepts(lambda dtype: dtype.is_integer() or dtype.is_float(), "an integer or a float")
 
     columns: Columns
@@ -110,6 +111,7 @@ class Log1p(Transform):
     [0.0, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
 
     columns: Columns
@@ -143,6 +145,7 @@ class Sqrt(Transform):
     [3.0, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
 
     columns: Columns

@@ -62,6 +62,7 @@ class OneHot(Learner):
     """
 
     accepts: ClassVar[Accepts] = CATEGORY
+    instead_of_lists: ClassVar[str] = "MultiHot has a column for each value that a list may hold"
 
     columns: Columns
     values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=LARGEST)] | None = None

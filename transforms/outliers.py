@@ -53,6 +53,7 @@ class ClipQuantile(Learner):
     [2, 2, 3, 3, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = Clip.accepts
     by_unit: ClassVar[bool] = True
 

@@ -49,6 +49,7 @@ class Power(Transform):
     [9.0, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
 
     columns: Columns

@@ -55,6 +55,7 @@ class PowerTransform(Learner):
     [-1.225, 0.0, 1.225, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
     by_unit: ClassVar[bool] = True
 

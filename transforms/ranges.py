@@ -50,6 +50,7 @@ class MinMax(Learner):
     [0.0, 0.5, 1.0, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
 
     columns: Columns
@@ -124,6 +125,7 @@ class RobustScale(Learner):
     [-1.0, -0.5, 0.0, 0.5, 498.5]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
     by_unit: ClassVar[bool] = True
 

@@ -58,6 +58,7 @@ class QuantileTransform(Learner):
     [0.0, 0.5, 1.0, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
     by_unit: ClassVar[bool] = True
 

@@ -17,6 +17,7 @@ from headrace.transforms.categorify import Categorified, Categorify
 from headrace.transforms.dates import Cyclic, DateParts
 from headrace.transforms.deduplicate import Deduplicate
 from headrace.transforms.differences import Diff, TimeSinceLast
+from headrace.transforms.elements import FromElements, OnElements
 from headrace.transforms.expanding import Expanding
 from headrace.transforms.extract import Extract
 from headrace.transforms.frequency import DropRare, FrequencyEncode, FrequencyEncoded, RareDropped
@@ -36,8 +37,8 @@ from headrace.transforms.ranges import MinMax, Rescaled, RobustScale
 from headrace.transforms.ranks import QuantileTransform, QuantileTransformed
 from headrace.transforms.rows import Filter
 from headrace.transforms.scale import Standardize, Standardized
-from headrace.transforms.shape import Cast, Derive, Drop, Rename
 from headrace.transforms.sequences import Sequence
+from headrace.transforms.shape import Cast, Derive, Drop, Rename
 from headrace.transforms.target import TargetEncode
 from headrace.transforms.target_encoded import TargetEncoded, TargetLeftOut
 from headrace.transforms.text import Lower, Replace, Strip
@@ -109,6 +110,7 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     FrequencyEncoded,
     GroupStatsAdded,
     LookupJoined,
+    OnElements,
     OneHotEncoded,
     PowerTransformed,
     QuantileBucketized,
@@ -120,6 +122,9 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     TargetEncoded,
     TargetLeftOut,
 )
+
+_OVER_ELEMENTS: Final = (OnElements, FromElements)
+"""What steps of lists become; they hold the step."""
 
 OPERATORS: Final[Mapping[str, type[Operator]]] = MappingProxyType({kind.__name__: kind for kind in _SHIPPED})
 """The operators that a pipeline may name."""
@@ -158,6 +163,8 @@ def operator_from_plain(plain: Any, context: Any = None, allowed: Collection[str
             got = f"{len(plain)} names" if isinstance(plain, dict) else type(plain).__name__
             raise PipelineError(f"a step is one operator's name with its fields, got {got}", hint="Clip: {columns: a}")
     kind = operator_class(str(name), allowed)
+    if kind in _OVER_ELEMENTS and isinstance(values, dict) and "step" in values:
+        values = {**values, "step": operator_from_plain(values["step"], context, allowed)}
     try:
         return kind.model_validate({} if values is None else values, context=context)
     except ValidationError as problem:
@@ -169,11 +176,21 @@ def operator_from_plain(plain: Any, context: Any = None, allowed: Collection[str
         raise PipelineError(problem.message, hint=problem.hint, where=problem.where or str(name)) from None
 
 
+def named_operators(plain: Any) -> tuple[str, ...]:
+    """The names of the operators in `{"Name": {fields}}`: its own, and that of a step that its fields hold."""
+    names: list[str] = []
+    while isinstance(plain, dict) and len(plain) == 1:
+        ((name, fields),) = plain.items()
+        names.append(str(name))
+        plain = fields.get("step") if isinstance(fields, dict) else None
+    return tuple(names)
+
+
 def operator_class(name: str, allowed: Collection[str] = ()) -> type[Operator]:
     """The class of a name, shipped or by import path; raises PipelineError."""
     if ":" in name:
         return _imported(name, allowed)
-    found = OPERATORS.get(name) or FITTED.get(name)
+    found = OPERATORS.get(name) or FITTED.get(name) or (FromElements if name == FromElements.__name__ else None)
     if found is None:
         by_lower = {known.lower(): known for known in OPERATORS}
         near = [by_lower[n] for n in get_close_matches(name.lower(), by_lower, n=3)]

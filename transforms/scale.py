@@ -40,6 +40,7 @@ class Standardize(Learner):
     [-1.0, 1.0, None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = NUMERIC
     by_unit: ClassVar[bool] = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import field_validator, model_validator
@@ -47,6 +47,8 @@ class Cast(Transform):
     >>> Cast(columns="size", dtype="Int8", invalid="null").apply(rows, CpuEngine()).collect()["size"].to_list()
     [1, -1, None, None]
     """
+
+    elementwise: ClassVar[bool] = True
 
     columns: Columns
     dtype: str

@@ -56,6 +56,7 @@ class Lower(Transform):
     ['évora', 'σπαρτη', None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = TEXT
 
     columns: Columns
@@ -100,6 +101,7 @@ class Strip(Transform):
     ['Ann', '', None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = TEXT
 
     columns: Columns
@@ -155,6 +157,7 @@ class Replace(Transform):
     ['1000000', None]
     """
 
+    elementwise: ClassVar[bool] = True
     accepts: ClassVar[Accepts] = TEXT
 
     columns: Columns

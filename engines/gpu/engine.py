@@ -13,13 +13,14 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.gpu import asof, lists, lookup, ngrams, parquet, pieces, query, rolling, xxhash64
+from headrace.engines.gpu import asof, elements, lists, lookup, ngrams, parquet, pieces, query, rolling, xxhash64
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 from headrace.engines.gpu.source import Chains, Kernel
 from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
+from headrace.engines.kernels.elements import output_dtypes
 from headrace.engines.kernels.lists import Operation, output_dtype
 from headrace.engines.kernels.ngrams import OUTPUT as NGRAMS
 from headrace.engines.kernels.ngrams import Runs
@@ -226,6 +227,26 @@ class GpuEngine:
             return ngrams.gpu(rows, column, runs, output)
 
         return self._chains.add(frame, Kernel((column,), {output: NGRAMS}, body), self._run)
+
+    def elements(
+        self,
+        frame: pl.LazyFrame,
+        column: str,
+        outputs: Sequence[str],
+        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        def query_of(part: pl.LazyFrame) -> pl.LazyFrame:
+            return apply(part, self).select(outputs)
+
+        dtypes = output_dtypes(frame.collect_schema()[column], column, outputs, query_of)
+
+        def body(rows: DeviceFrame) -> DeviceFrame:
+            def run(part: DeviceFrame) -> DeviceFrame:
+                return self._run(query_of(query.as_source(part.schema, part.select)))
+
+            return elements.gpu(rows, column, dtypes, run)
+
+        return self._chains.add(frame, Kernel((column,), dtypes, body), self._run)
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.gpu_write(path, _held(rows), bucket, buckets)

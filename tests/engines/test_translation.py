@@ -35,6 +35,7 @@ def queries(engine: TranslationEngine | CpuEngine) -> dict[str, pl.LazyFrame]:
         ),
         "lists": engine.lists(FRAME, "l", Reduce("sum"), "total"),
         "ngrams": engine.ngrams(FRAME, "x", Runs("word", 1, 9), "ids"),
+        "elements": engine.elements(FRAME, "l", ("l", "text"), lambda rows, _: rows.with_columns(text=pl.col("l") * 0.5)),
     }
 
 
@@ -58,6 +59,16 @@ def test_integers_hash_without_a_kernel() -> None:
         frame = pl.LazyFrame(schema={"k": dtype})
         assert untranslatable(engine.hash64(frame, "k", dtype, "h")) == []
     assert engine.kernels == []
+
+
+@needs_cudf_polars
+def test_the_query_over_elements_is_looked_into() -> None:
+    engine = TranslationEngine()
+    hashed = engine.elements(FRAME, "l", ("h",), lambda rows, on: on.lookup(rows, "l", pl.DataFrame({"value": [1]}), "h"))
+    assert untranslatable(hashed) == []
+    assert engine.kernels == ["elements", "lookup"]
+    lacking = engine.elements(FRAME, "l", ("l",), lambda rows, _: rows.with_columns(pl.col("l").cast(pl.Categorical)))
+    assert untranslatable(lacking) != []
 
 
 def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.translation import TranslationEngine, untranslatable
 from headrace.transforms.base import UNIT, Learner, Operator, Transform
+from headrace.transforms.elements import parts
 from headrace.transforms.table import TableFolder
 
 ENGINE = CpuEngine()
@@ -21,7 +22,10 @@ ENGINE = CpuEngine()
 def learned(step: Operator, frame: pl.DataFrame, cuts: Iterable[int] = ()) -> list[Transform]:
     """The fitted form of each part, from the frame cut at `cuts`, the last tables merged first."""
     fitted = []
-    for part in step.resolve(frame.schema).separate():
+    for part in parts(step, frame.schema):
+        if isinstance(part, Transform):
+            fitted.append(part)
+            continue
         assert isinstance(part, Learner)
         bounds = [0, *cuts, frame.height]
         tables = [
@@ -73,8 +77,7 @@ def gpu_gaps(step: Operator, frame: pl.DataFrame) -> tuple[list[str], set[str]]:
     """What of measure, merge and apply cudf-polars cannot run, and the kernels they use."""
     engine = TranslationEngine()
     gaps = []
-    resolved = step.resolve(frame.schema)
-    for part in resolved.separate():
+    for part in parts(step, frame.schema):
         form: Operator = part
         if isinstance(part, Learner):
             measured = part.measure(frame.lazy(), engine)

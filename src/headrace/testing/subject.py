@@ -18,6 +18,7 @@ from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import UNIT, Join, Learner, Operator, Transform, to_plain
+from headrace.transforms.elements import inside, parts
 from headrace.transforms.registry import operator_from_plain
 from headrace.transforms.table import Table, TableFolder
 
@@ -74,7 +75,7 @@ def subjects(
     """The parts of an operator on these rows; raises PipelineError where it does not fit their columns."""
     bound: Operator = declared.bind(tables) if isinstance(declared, Join) else declared
     found = []
-    for part in bound.resolve(next(iter(frames.values())).schema).separate():
+    for part in parts(bound, next(iter(frames.values())).schema):
         if not isinstance(part, Transform | Learner):
             raise PipelineError(f"{type(part).__name__} is no Transform and no Learner")
         found.append(Subject(declared, part, frames))
@@ -122,10 +123,10 @@ def reread(step: Operator) -> Operator:
     """The step after a way through JSON, by its class's import path where it is not shipped."""
     with tempfile.TemporaryDirectory() as folder:
         text = saved(step, Path(folder))
-        module = type(step).__module__
+        module = type(inside(step)).__module__
         loaded = operator_from_plain(json.loads(text), TableFolder(Path(folder)), allowed=(module,))
-        for name in type(step).model_fields:  # tables are read while their files are there
-            if isinstance(table := getattr(loaded, name), Table):
+        for name in type(inside(step)).model_fields:  # tables are read while their files are there
+            if isinstance(table := getattr(inside(loaded), name, None), Table):
                 _ = table.frame
     return loaded
 

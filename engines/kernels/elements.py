@@ -1,0 +1,87 @@
+"""Kernel `elements`: a query over the elements of a column of lists, whose results are lists again.
+
+Contract: `column` holds lists of anything but lists and arrays. The query is given a frame of that one column, under
+its name, that has a row for each element, null ones too, list after list; of null lists it has none. It gives as many
+rows in the same order. Its columns `outputs` are added or replaced as lists that are cut where those of `column` are: a
+null list gives null, an empty one an empty list. Rows keep their number and order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from headrace.engines.kernels.lists import inner
+
+Query = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+def output_dtypes(dtype: pl.DataType, column: str, outputs: Sequence[str], query: Query) -> dict[str, pl.DataType]:
+    """What the query makes of lists of type `dtype`."""
+    made = query(pl.LazyFrame(schema={column: inner(dtype)})).collect_schema()
+    return {output: pl.List(made[output]) for output in outputs}
+
+
+def cpu(frame: pl.LazyFrame, column: str, outputs: Sequence[str], query: Query) -> pl.LazyFrame:
+    """The query over the values that Arrow's lists are of, which are not copied; a run of it for each output.
+
+    It stands in the rest of the query as an expression, so that Polars asks for no more rows and columns than it needs.
+    """
+    # Asked for its types here, the query makes here what it keeps, such as the index of a vocabulary: within the
+    # expression, on a thread of Polars, making it could wait for a thread that waits for it.
+    dtypes = output_dtypes(frame.collect_schema()[column], column, outputs, query)
+    return frame.with_columns(
+        pl.col(column)
+        .map_batches(partial(_mapped, query, column, output, dtype), return_dtype=dtype, is_elementwise=True)
+        .alias(output)
+        for output, dtype in dtypes.items()
+    )
+
+
+def stand_in(frame: pl.LazyFrame, column: str, outputs: Sequence[str], query: Query) -> pl.LazyFrame:
+    """Columns of the kernel's output types with the query in them, for the translation check."""
+    dtypes = {column: inner(frame.collect_schema()[column]), _ROW: pl.Int64()}
+    lists = query(pl.LazyFrame(schema=dtypes)).group_by(_ROW).agg(pl.col(o).implode().alias(_made(o)) for o in outputs)
+    rows = frame.with_columns(pl.col(column).is_null().cast(pl.Int64).alias(_ROW))
+    joined = rows.join(lists, on=_ROW, how="left")
+    return joined.with_columns(pl.col(_made(o)).alias(o) for o in outputs).drop(_ROW, *map(_made, outputs))
+
+
+def _mapped(query: Query, column: str, output: str, dtype: pl.DataType, lists: pl.Series) -> pl.Series:
+    if not len(lists):
+        return pl.Series(output, [], dtype)
+    offsets, values, null = _elements(lists)
+    made = query(pl.DataFrame({column: values}).lazy()).select(output).collect()[output]
+    if len(made) != len(values):
+        raise AssertionError(f"the query made {len(made)} of {len(values)} elements of {column!r}")
+    array = pa.LargeListArray.from_arrays(
+        pa.array(offsets), made.to_arrow(compat_level=_AS_IT_LIES), mask=pa.array(null) if null.any() else None
+    )
+    return pl.Series(output, array, dtype)
+
+
+def _elements(lists: pl.Series) -> tuple[np.ndarray[Any, Any], pl.Series, np.ndarray[Any, Any]]:
+    """Where each list begins and ends, the elements of all of them, and which are null."""
+    array = lists.to_arrow(compat_level=_AS_IT_LIES)
+    null = array.is_null().to_numpy(zero_copy_only=False)
+    offsets = array.offsets.to_numpy()
+    sizes = np.diff(offsets)
+    if sizes[null].any():  # elements that a null list is over
+        values, offsets = array.flatten(), np.concatenate([[0], np.cumsum(np.where(null, 0, sizes))])
+    else:
+        values, offsets = array.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+    return offsets, pl.Series(lists.name, values, inner(lists.dtype)), null
+
+
+def _made(output: str) -> str:
+    return f"__elements:{output}"
+
+
+_ROW: Final = "__elements_row"
+_AS_IT_LIES: Final = pl.CompatLevel.newest()
+"""Text as Polars holds it: not copied."""
