@@ -67,8 +67,8 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     PowerTransform,
     Bucketize,
     QuantileBucketize,
-    # dates and times
     ReduceDtypes,
+    # dates and times
     DateParts,
     Cyclic,
     TimeZone,

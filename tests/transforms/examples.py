@@ -214,10 +214,6 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"by": ["text", "flag"], "order": "zoned"},
         {"by": ["city"], "order": "day", "output": "seconds"},
     ],
-    "RollingStats": [
-        {
-            "columns": ["odd", "big"],
-            "by": ["city"],
     "Sequence": [
         {"columns": ["number", "text", "flag", "big"], "by": ["city"], "order": "moment", "max_length": 3},
         {"columns": ["odd", "single", "small"], "by": ["text", "flag"], "order": "whole", "max_length": 4, "pad": 0},
@@ -230,6 +226,10 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"by": ["text"], "order": "moment"},
         {"by": ["flag", "day"], "order": "odd", "keep": "last"},
     ],
+    "RollingStats": [
+        {
+            "columns": ["odd", "big"],
+            "by": ["city"],
             "order": "moment",
             "window": "7d",
             "statistics": ["count", "sum", "mean", "std", "min", "max"],
