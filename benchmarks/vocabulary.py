@@ -75,7 +75,7 @@ def fit_alone(source: Path, catalog: Path, kind: Kind, threads: int) -> dict[str
     from headrace.pipelines.stages import prepare
     from headrace.pipelines.work import open_work
     from headrace.schemas.contract import Column, Contract
-    from headrace.transforms.categorify import Categorified
+    from headrace.transforms.categorified import Categorified
 
     pipeline = Pipeline.model_validate(
         {

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import polars as pl
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
 
 from headrace.engines.engine import Engine
+from headrace.schemas.dtypes import instance
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.base import CATEGORY, Accepts, Ids, Learner, Operator, Order, Transform, named
+from headrace.transforms import continued
+from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Order, Transform, named
+from headrace.transforms.categorified import Categorified
 from headrace.transforms.columns import Columns
+from headrace.transforms.continued import Counts
 from headrace.transforms.keys import combined
 from headrace.transforms.order import arranged
 from headrace.transforms.table import Table
-
-PAD_ID: Final = 0
-NULL_ID: Final = 1
-OOV_ID: Final = 2
 
 Value = bool | int | str | date
 
@@ -44,6 +44,15 @@ class Categorify(Learner):
         then be one new name.
     vocabulary
         The values, in the order of their ids, instead of what the data has; not with `min_count`, `max_size`, `combo`.
+    previous
+        An older vocabulary that this one continues: its values keep their ids, whether they still occur or not, and new
+        values that reach `min_count` get the ids that follow, by count and value. `latest` or a number is a version
+        of the dataset that the pipeline publishes, `dataset@7` one of another (`latest` begins anew where there is
+        none yet); else the path of a Parquet file with the columns `value` and `count`. `max_size` counts old values
+        too. `oov_buckets` must be what it was.
+    previous_counts
+        `add`: the training rows are new ones, so their counts are added to those of `previous`. `replace`: they contain
+        the old ones, and are counted afresh. Either way a new value is counted in these training rows alone.
     output
         Name of the result; `{column}` stands for the input's.
 
@@ -64,7 +73,16 @@ class Categorify(Learner):
     joint: bool = False
     combo: bool = False
     vocabulary: tuple[Value, ...] | None = None
+    previous: str | None = None
+    previous_counts: Counts = "add"
     output: str = "{column}"
+
+    _known: Table | None = PrivateAttr(None)
+
+    @field_validator("previous", mode="before")
+    @classmethod
+    def _version_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("vocabulary")
     @classmethod
@@ -100,6 +118,10 @@ class Categorify(Learner):
             raise ValueError(f"several columns cannot all be called {self.output!r}; write '{{column}}' in output")
         if self.vocabulary is not None and (self.min_count > 1 or self.max_size is not None or self.combo):
             raise ValueError("a given vocabulary excludes min_count, max_size and combo")
+        if self.vocabulary is not None and self.previous is not None:
+            raise ValueError("vocabulary (all values are given) and previous (new ones are added) exclude each other")
+        if self.previous is None and self.previous_counts != "add":
+            raise ValueError("previous_counts says what becomes of the counts of `previous`, which is not given")
         return self
 
     @property
@@ -155,12 +177,43 @@ class Categorify(Learner):
     def order(self) -> Order:
         return (("count", True), *((key, False) for key in self._keys))
 
+    def continuing(self, known: Table, schema: pl.Schema) -> Categorify:
+        """The same step with the vocabulary that `previous` names; its columns are known.
+
+        Raises
+        ------
+        PipelineError
+            A vocabulary that cannot go on: of another type, with a value twice, or larger than `max_size`.
+        """
+        dtypes = [_element(schema[c]) for c in self.columns]
+        keyed = dtypes if self.combo else dtypes[:1]
+        where = f"previous {self.previous}"
+        table = continued.checked(known.frame, self._keys, keyed, where)
+        if self.max_size is not None and table.height > self.max_size:
+            raise PipelineError(
+                f"the previous vocabulary has {table.height:,} values, and max_size allows {self.max_size:,}",
+                hint="`headrace vocabulary compact` makes a smaller one, with new ids",
+                where=where,
+            )
+        step = self.model_copy()
+        step._known = Table(table)
+        return step
+
     def settle(self, table: pl.DataFrame) -> pl.DataFrame:
         """The values that can get an id, and the text of a combination before its values."""
-        if (table["count"] < self.min_count).any():
-            table = table.filter(pl.col("count") >= self.min_count)
-        if self.max_size is not None and table.height > self.max_size:
-            table = arranged(table, self.order).head(self.max_size)
+        if self._known is not None:
+            known = self._known.frame
+            there, new = continued.split_known(table, known, self._keys)
+            room = None if self.max_size is None else self.max_size - known.height
+            kept = [self._frequent(there, 0, None), self._frequent(new, self.min_count, room)]
+            return arranged(pl.concat(kept), self.order)
+        return self._frequent(table, self.min_count, self.max_size)
+
+    def _frequent(self, table: pl.DataFrame, least: int, most: int | None) -> pl.DataFrame:
+        if (table["count"] < least).any():
+            table = table.filter(pl.col("count") >= least)
+        if most is not None and table.height > most:
+            table = arranged(table, self.order).head(most)
         if self.combo and "value" not in table.columns:
             table = table.select(combined(self._keys, table.schema).alias("value"), pl.all())
         return table
@@ -174,6 +227,8 @@ class Categorify(Learner):
             found = self.settle(pl.DataFrame(schema={**dict.fromkeys(self._keys, pl.String), "count": pl.Int64}))
         else:
             found = arranged(self.settle(total), self.order)
+        if self._known is not None:
+            found = continued.continued(self._known.frame, found, self._keys, self.previous_counts)
         return Categorified(
             columns=self.columns,
             output=self.output,
@@ -191,78 +246,5 @@ class Categorify(Learner):
             raise PipelineError(f"Categorify of {len(self.columns)} columns learns a vocabulary each: use separate()")
 
 
-class Categorified(Transform):
-    """Ids by a vocabulary: 0 padding, 1 null, 2 to 1 + k out of vocabulary, then the row in `vocabulary`.
-
-    `vocabulary` has the columns `value` and `count` (null where it was given) and, for combinations, `value:<i>` with
-    the value of each column. It must have been made by Categorify.
-    """
-
-    columns: Columns
-    output: str = "{column}"
-    combo: bool = False
-    oov_buckets: int = 1
-    vocabulary: Table
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return (self.output,) if self.combo else named(self.output, self.columns)
-
-    @property
-    def first_id(self) -> int:
-        """The id of the first value of the vocabulary."""
-        return OOV_ID + self.oov_buckets
-
-    @property
-    def cardinality(self) -> int:
-        """One more than the greatest id: the number of rows of an embedding."""
-        return self.first_id + self.vocabulary.height
-
-    @property
-    def ids(self) -> Mapping[str, Ids]:
-        oov = tuple(range(OOV_ID, self.first_id))
-        one = Ids(self.cardinality, PAD_ID, NULL_ID, oov, self.vocabulary)
-        return dict.fromkeys(self.writes, one)
-
-    @property
-    def decode(self) -> pl.DataFrame:
-        """What ids from `first_id` on stand for: `id` (Int32), the values, and `count`."""
-        table = self.vocabulary.frame
-        names = dict(zip([f"value:{i}" for i in range(len(self.columns))], self.columns, strict=True))
-        values = table.drop("value").rename(names) if self.combo else table
-        return values.with_row_index("id", self.first_id).cast({"id": pl.Int32})
-
-    def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        if not self.combo:
-            for column, output in zip(self.columns, self.writes, strict=True):
-                frame = self._encode(frame, column, output, engine)
-            return frame
-        frame = frame.with_columns(combined(self.columns.names, frame.collect_schema()).alias(_KEY))
-        return self._encode(frame, _KEY, self.output, engine).drop(_KEY)
-
-    def _encode(self, frame: pl.LazyFrame, column: str, output: str, engine: Engine) -> pl.LazyFrame:
-        table = self.vocabulary.frame
-        dtype = table.schema["value"]
-        source = column
-        if dtype != pl.String:  # rows may come with another integer type than the vocabulary: as Int64 from dicts
-            source = _CAST
-            frame = frame.with_columns(pl.col(column).cast(dtype, strict=False).alias(_CAST))
-        if self.oov_buckets == 1 and source == column:
-            return engine.lookup(frame, column, table, output, first=self.first_id, missing=OOV_ID, null=NULL_ID)
-        found = engine.lookup(frame, source, table, _INDEX, first=self.first_id)
-        missing: pl.Expr = pl.lit(OOV_ID, pl.Int32)
-        if self.oov_buckets > 1:
-            found = engine.hash64(found, column, frame.collect_schema()[column], _HASH)
-            missing = (pl.col(_HASH) % self.oov_buckets).cast(pl.Int32, wrap_numerical=True) + OOV_ID
-        ids = (
-            pl.when(pl.col(column).is_null())
-            .then(pl.lit(NULL_ID, pl.Int32))
-            .otherwise(pl.coalesce(pl.col(_INDEX), missing))
-        )
-        return found.with_columns(ids.alias(output)).drop(_INDEX, _HASH, _CAST, strict=False)
-
-
-_KEY: Final = "__category_key"
-_CAST: Final = "__category_cast"
-_INDEX: Final = "__category_index"
-_HASH: Final = "__category_hash"
+def _element(dtype: pl.DataType) -> pl.DataType:
+    return instance(dtype.inner) if isinstance(dtype, pl.List) else dtype

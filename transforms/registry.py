@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Operator
 from headrace.transforms.buckets import Bucketize, QuantileBucketize, QuantileBucketized
-from headrace.transforms.categorify import Categorified, Categorify
+from headrace.transforms.categorified import Categorified
+from headrace.transforms.categorify import Categorify
 from headrace.transforms.dates import Cyclic, DateParts
 from headrace.transforms.deduplicate import Deduplicate
 from headrace.transforms.differences import Diff, TimeSinceLast
@@ -26,9 +27,9 @@ from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
 from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
+from headrace.transforms.narrow import ReduceDtypes
 from headrace.transforms.ngrams import HashedNGrams
 from headrace.transforms.numeric import Clip, Log1p, Sqrt
-from headrace.transforms.narrow import ReduceDtypes
 from headrace.transforms.onehot import OneHot, OneHotEncoded
 from headrace.transforms.outliers import ClipQuantile, QuantileClipped
 from headrace.transforms.power import Power

@@ -12,7 +12,8 @@ from tests.transforms.fitting import applied, gpu_gaps, learned, saved_and_loade
 
 from headrace.engines.translation import available
 from headrace.schemas.errors import PipelineError
-from headrace.transforms.categorify import Categorified, Categorify
+from headrace.transforms.categorified import Categorified
+from headrace.transforms.categorify import Categorify
 
 FRAME = pl.DataFrame({"x": ["b", "a", None, "b", "c", "a", "d"], "y": ["a", "b", "b", "b", None, "q", "q"]})
 
