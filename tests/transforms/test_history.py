@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -12,7 +12,9 @@ from tests.transforms.fitting import applied
 
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Window
+from headrace.transforms.joins import AsOfJoin
 from headrace.transforms.registry import OPERATORS, operator_from_plain
+from headrace.transforms.table import Table
 
 SCHEMA: Final = pl.Schema(
     {"plane": pl.String, "at": pl.Datetime("us"), "delay": pl.Int64, "share": pl.Float64, "tags": pl.List(pl.String)}
@@ -115,3 +117,28 @@ def test_the_order_of_rows_does_not_matter_where_times_differ(name: str) -> None
     step: Any = operator_from_plain({name: FIELDS[name]}).resolve(rows.schema)
     late = rows.sample(fraction=1.0, shuffle=True, seed=3)
     assert_frame_equal(applied([step], late).sort("number"), applied([step], rows))
+
+
+def test_the_hour_that_comes_twice_when_the_clocks_go_back() -> None:
+    # In New York 01:30 of 3 November 2013 was 05:30 UTC and again 06:30 UTC. The rows come the later one first.
+    utc = [datetime(2013, 11, 3, 6, 30), datetime(2013, 11, 3, 5, 30), datetime(2013, 11, 4, 5, 30)]
+    times = pl.Series(utc).dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    rows = pl.DataFrame({"k": ["a"] * 3, "at": times, "x": [1, 2, 4]})
+    assert rows["at"].dt.hour().to_list() == [1, 1, 0]
+    by: dict[str, Any] = {"by": "k", "order": "at"}
+    expected: dict[str, tuple[dict[str, Any], list[Any]]] = {
+        "Lag": ({"columns": "x"}, [2, None, 1]),
+        "Diff": ({"columns": "x"}, [-1, None, 3]),
+        "TimeSinceLast": ({}, [3600.0, None, 82800.0]),
+        "Expanding": ({"columns": "x", "statistics": "count"}, [1, 0, 2]),
+        "RollingStats": ({"columns": "x", "window": "1d", "statistics": "sum"}, [2.0, 0.0, 3.0]),
+        "Sequence": ({"columns": "x", "max_length": 3}, [[2, 1, 4]]),
+    }
+    for name, (fields, values) in expected.items():
+        step: Any = operator_from_plain({name: {**fields, **by}}).resolve(rows.schema)
+        assert applied([step], rows)[step.writes[0]].to_list() == values, name
+    first: Any = operator_from_plain({"Deduplicate": {**by, "keep": "first"}}).resolve(rows.schema)
+    assert applied([first], rows)["x"].to_list() == [2]
+    readings = Table(rows.select("at", wind=pl.col("x")))
+    as_of = AsOfJoin(table="w", on="at", lag="1h").bind({"w": readings})
+    assert applied([as_of], rows)["wind"].to_list() == [2, None, 1]
