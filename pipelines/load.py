@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,9 @@ def gallery_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in GALLERY.glob("*/pipeline.py")))
 
 
-def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) -> Pipeline:
+def load_pipeline(
+    reference: str, overrides: Mapping[str, str] | None = None, *, allow: Collection[str] = ()
+) -> Pipeline:
     """Load a pipeline.
 
     Parameters
@@ -37,6 +39,8 @@ def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) ->
         A gallery name (`flights`), a YAML file, `package.module:object` or `file.py:object`.
     overrides
         Values to set in it: dotted paths into the model to YAML values. `source` alone is short for `source.root`.
+    allow
+        Modules whose operators a YAML file may name beside those of headrace, as `module:Class`; they are imported.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) ->
         if not changes.get("source.root") and not own_rows:
             changes["source.root"] = str(_sample(name))
     if reference.endswith((".yaml", ".yml")):
-        return from_yaml(Path(reference), changes)
+        return from_yaml(Path(reference), changes, allow)
     if ":" in reference:
         pipeline = _from_python(reference)
         if not changes:
@@ -65,7 +69,7 @@ def load_pipeline(reference: str, overrides: Mapping[str, str] | None = None) ->
     )
 
 
-def from_yaml(path: Path, changes: Mapping[str, str] | None = None) -> Pipeline:
+def from_yaml(path: Path, changes: Mapping[str, str] | None = None, allow: Collection[str] = ()) -> Pipeline:
     """A pipeline from YAML. Paths in it are relative to the file; a source with a root has its own."""
     try:
         plain = yaml.safe_load(path.read_text())
@@ -86,7 +90,7 @@ def from_yaml(path: Path, changes: Mapping[str, str] | None = None) -> Pipeline:
         plain["source"] = source = {"path": source}
     if isinstance(source, dict) and not source.get("root"):
         source["root"] = str(path.parent)
-    return _validated(plain, str(path))
+    return _validated(plain, str(path), tuple(allow))
 
 
 def to_yaml(pipeline: Pipeline) -> str:

@@ -6,6 +6,7 @@ A law is a function of a `Subject` that gives the first way in which it is broke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from math import isfinite
 from typing import Final
 
@@ -67,7 +68,7 @@ def json_round_trip(subject: Subject) -> Broken | None:
     learned = {name: fit(subject.step, [frame]) for name, frame in subject.frames.items()}
     for name, value in {"": subject.declared, "as resolved": subject.step, **learned}.items():
         kind = type(value)
-        infinite = [(f, x) for f in kind.model_fields if isinstance(x := getattr(value, f), float) and not isfinite(x)]
+        infinite = [(f, x) for f in kind.model_fields for x in _floats(getattr(value, f)) if not isfinite(x)]
         if infinite:
             return Broken(
                 f"{kind.__name__}, learned from the rows {name!r}, has {infinite[0][0]} {infinite[0][1]}",
@@ -89,6 +90,17 @@ def json_round_trip(subject: Subject) -> Broken | None:
             fields = [f for f in kind.model_fields if getattr(back, f) != getattr(value, f)]
             return Broken(f"{kind.__name__} comes back with another {', '.join(fields) or 'value'}", _FIELDS)
     return None
+
+
+def _floats(value: object) -> Iterator[float]:
+    """The floats in a field, in lists and mappings too."""
+    match value:
+        case float():
+            yield value
+        case list() | tuple():
+            yield from chain.from_iterable(map(_floats, value))
+        case dict():
+            yield from _floats(tuple(value.values()))
 
 
 def columns(subject: Subject) -> Broken | None:
