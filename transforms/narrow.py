@@ -66,6 +66,7 @@ class ReduceDtypes(Transform):
     """
 
     accepts: ClassVar[Accepts] = Accepts(lambda dtype: dtype.is_numeric() or dtype == pl.Boolean, "a number")
+    elementwise: ClassVar[bool] = True
 
     columns: Columns
     ranges: Mapping[str, Annotated[Range, AfterValidator(_in_order)]] = {}

@@ -42,7 +42,8 @@ class PowerTransform(Learner):
     between its ends (see `quantiles`): on normal, log-normal, exponential, gamma and Student (3) distributions of
     400,000 rows the power comes out within 0.001, and so do mean and deviation. One pass; at most 2176 pairs per column
     and unit. The twin of
-    scikit-learn's PowerTransformer; none in NVTabular, TFT and Ray Data.
+    scikit-learn's PowerTransformer; that of Ray Data takes the power as given, `scale_to_gaussian` of TFT has another
+    family, and NVTabular none.
 
     Examples
     --------

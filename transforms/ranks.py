@@ -14,6 +14,7 @@ from headrace.engines.engine import Engine
 from headrace.transforms import normal, quantiles
 from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated
 from headrace.transforms.columns import Columns
+from headrace.transforms.quantiles import Floats
 
 Distribution = Literal["uniform", "normal"]
 
@@ -46,8 +47,8 @@ class QuantileTransform(Learner):
     of themselves (see `normal`). One pass; at most 2176 pairs per column and unit.
 
     The twin of scikit-learn's QuantileTransformer with `subsample=None`; that one gives -5.199 for a constant under
-    `normal`, and takes values within 1e-7 of an end, whatever their scale, for the end. None in NVTabular, TFT and Ray
-    Data.
+    `normal`, and takes values within 1e-7 of an end, whatever their scale, for the end. In TFT
+    `apply_buckets_with_interpolation`; none in NVTabular and Ray Data.
 
     Examples
     --------
@@ -107,17 +108,17 @@ class QuantileTransformed(Transform):
 class _Table:
     """The quantiles of one column that differ, what lies between them, and the expressions that look them up."""
 
-    def __init__(self, column: str, quantiles: Sequence[float]) -> None:
+    def __init__(self, column: str, found: Sequence[float]) -> None:
         self.column = column
         self.names = [f"__{column}:{part}" for part in ("held", "place", "share")]
         # Halved, which rounds nothing: the way from the smallest to the largest float is no float.
-        halves = np.asarray(quantiles or (0.0,)) * 0.5
+        halves = np.asarray(found or (0.0,)) * 0.5
         self.values, first, counts = np.unique(halves, return_index=True, return_counts=True)
         last = first + counts - 1
         self.step = 1 / max(len(halves) - 1, 1)
-        self.widths = np.append(np.diff(self.values), 1.0)
-        self.starts = last * self.step
-        self.ties = (first + last) / 2 * self.step
+        self.widths: Floats = np.append(np.diff(self.values), 1.0)
+        self.starts: Floats = last * self.step
+        self.ties: Floats = np.asarray((first + last) / 2 * self.step, np.float64)
         self.ties[-1], self.ties[0] = 1.0, 0.0
 
     @property
@@ -139,7 +140,7 @@ class _Table:
     def share(self) -> pl.Expr:
         value, place = pl.col(self.names[0]), pl.col(self.names[1])
         at, width, start, tie = (
-            _literal(found).gather(place) for found in (self.values, self.widths, self.starts, self.ties)
+            _literal(part).gather(place) for part in (self.values, self.widths, self.starts, self.ties)
         )
         on_the_way = start + (value - at) / width * self.step
         return pl.when(value == at).then(tie).otherwise(on_the_way).alias(self.names[2])
@@ -152,5 +153,5 @@ class _Table:
         return pl.when(value.is_not_nan()).then(share).otherwise(value).cast(pl.Float32)
 
 
-def _literal(values: np.typing.NDArray[np.float64]) -> pl.Expr:
+def _literal(values: Floats) -> pl.Expr:
     return pl.lit(pl.Series(values))

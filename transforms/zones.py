@@ -82,6 +82,7 @@ class TimeZone(Transform):
     """
 
     accepts: ClassVar[Accepts] = Accepts(lambda dtype: dtype == pl.Datetime, "a datetime")
+    elementwise: ClassVar[bool] = True
 
     columns: Columns
     zone: Zone

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from headrace.engines.cpu import CpuEngine
 from headrace.schemas.contract import Column
 from headrace.schemas.errors import PipelineError
+from headrace.transforms.base import Transform
+from headrace.transforms.elements import parts
 from headrace.transforms.narrow import Range, ReduceDtypes, declared_ranges
 
 ENGINE = CpuEngine()
@@ -102,3 +104,11 @@ def test_the_range_that_a_contract_declares(rules: dict[str, Any], expected: tup
 
 def test_floats_have_no_range() -> None:
     assert declared_ranges([Column(name="x", dtype=pl.Float64(), minimum=0, maximum=9)]) == {}
+
+
+def test_elements_of_lists() -> None:
+    frame = pl.DataFrame({"x": [[1, None, 200], [], None]})
+    [step] = parts(ReduceDtypes(columns="x", ranges={"x": (0, 255)}), frame.schema)
+    assert isinstance(step, Transform)
+    got = step.apply(frame.lazy(), ENGINE).collect()["x"]
+    assert (got.dtype, got.to_list()) == (pl.List(pl.UInt8), [[1, None, 200], [], None])

@@ -53,6 +53,11 @@ def test_min_max_of_no_two_values_is_the_lower_end(units: list[Any]) -> None:
     assert applied(step, [3.0, None]).to_list() == [-1.0, None]
 
 
+def test_min_max_of_an_all_zero_column_is_zero_where_nvtabulars_normalize_min_max_gives_nan() -> None:
+    step = learned(MinMax, [[0.0] * 5, [None]])
+    assert applied(step, [0.0, None]).to_list() == [0.0, None]
+
+
 @pytest.mark.parametrize("rows", [101, 1001])  # every quarter is a row, so that both take the same
 @pytest.mark.parametrize("range_", [(25, 75), (10, 90)])
 def test_robust_scale_is_the_scaler_of_scikit_learn(rows: int, range_: tuple[int, int]) -> None:

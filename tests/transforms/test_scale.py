@@ -39,6 +39,12 @@ def test_it_is_the_standard_scaler_of_scikit_learn() -> None:
     np.testing.assert_allclose(got.to_numpy(), expected, atol=1e-6)
 
 
+def test_a_mean_of_1600_million_beside_a_deviation_of_one_where_nvtabulars_normalize_gives_nan() -> None:
+    got = learned([[1.6e9 - 1, 1.6e9 + 1], [1.6e9 - 1, None, 1.6e9 + 1]])
+    assert (got.mean, got.deviation) == ((1.6e9,), (1.0,))
+    assert got.apply(pl.LazyFrame({"x": [1.6e9 - 1, 1.6e9 + 2]}), ENGINE).collect()["x"].to_list() == [-1.0, 2.0]
+
+
 def test_moments_of_large_numbers_close_together() -> None:
     fitted = learned([[1e9 + 4, 1e9 + 7], [], [1e9 + 13, 1e9 + 16]])
     assert fitted.mean == (1e9 + 10,)

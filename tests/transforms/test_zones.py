@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import PipelineError
+from headrace.transforms.base import Transform
+from headrace.transforms.elements import parts
 from headrace.transforms.zones import TimeZone
 
 ENGINE = CpuEngine()
@@ -126,3 +128,12 @@ def test_rules_without_set_and_a_column_that_has_a_zone_are_refused() -> None:
         TimeZone(columns="t", zone="UTC", mode="set", ambiguous="raise")
     with pytest.raises(PipelineError, match="takes times without a zone, got column 't' in Asia/Tokyo"):
         TimeZone(columns="t", zone="UTC", mode="set").resolve(pl.Schema({"t": pl.Datetime("us", "Asia/Tokyo")}))
+
+
+def test_elements_of_lists() -> None:
+    frame = pl.DataFrame({"t": [[datetime(2013, 7, 1, 5), None], [], None]})
+    [step] = parts(TimeZone(columns="t", zone=NEW_YORK, mode="set"), frame.schema)
+    assert isinstance(step, Transform)
+    got = step.apply(frame.lazy(), ENGINE).collect()["t"]
+    assert got.dtype == pl.List(pl.Datetime("us", NEW_YORK))
+    assert got.to_list() == [[datetime(2013, 7, 1, 5, tzinfo=ZoneInfo(NEW_YORK)), None], [], None]
