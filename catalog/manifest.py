@@ -65,9 +65,19 @@ class Statistics(Record):
     top: tuple[TopValue, ...] = ()
 
 
+class Extends(Record):
+    """The vocabulary that another continues: that of a version, or, without `dataset`, a table of the user's own."""
+
+    dataset: str | None = None
+    version: int | None = None
+    build: str | None = None
+    sha256: Sha256
+
+
 class Vocabulary(Record):
     path: RelativePath
     sha256: Sha256
+    extends: Extends | None = Field(default=None, description="the one whose ids it keeps")
 
 
 class Column(Record):

@@ -196,7 +196,8 @@ def _vocabulary(work: Work, ids: Ids | None, state: Mapping[str, FileRef]) -> Vo
         if any(_same_table(known.vocabulary, ids.vocabulary) for known in form.ids.values()):
             # The first table that a step with a vocabulary saves is the vocabulary.
             path = f"{STATE}/{placed.index:02d}-{type(form).__name__.lower()}/table-0.parquet"
-            return Vocabulary(path=path, sha256=state[path].sha256) if path in state else None
+            extends = work.vocabularies.extends.get(form.writes[0])
+            return Vocabulary(path=path, sha256=state[path].sha256, extends=extends) if path in state else None
     return None
 
 

@@ -17,6 +17,7 @@ import polars as pl
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine
 from headrace.pipelines import leaks
+from headrace.pipelines.continuing import NO_VOCABULARIES, Vocabularies, continuing
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.names import ROW, SPLIT
@@ -130,7 +131,7 @@ class _Stages:
         return stage, pass_number
 
 
-def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
+def resolve(pipeline: Pipeline, tables: Mapping[str, Table], vocabularies: Vocabularies = NO_VOCABULARIES) -> Resolved:
     """Resolve every step against the columns it will meet.
 
     Parameters
@@ -139,6 +140,8 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
         Its contract gives the columns of the source.
     tables
         The tables of the source by name; empty ones of the right schema do to check a pipeline.
+    vocabularies
+        Those that steps continue; without them each begins anew.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table]) -> Resolved:
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
             if isinstance(bound, ReduceDtypes):
                 bound = bound.within(ranges)
-            found = parts(bound, frame.schema, reserved)
+            found = tuple(continuing(step, frame.schema, vocabularies) for step in parts(bound, frame.schema, reserved))
         for step in found:
             assert isinstance(step, Transform | Learner)
             if split_index is None and (step.measured if isinstance(step, Learner) else isinstance(step, Window)):

@@ -22,6 +22,7 @@ from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
 from headrace.pipelines.apply import ApplyRecord, apply
+from headrace.pipelines.continuing import FromCatalog
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.gpu_refusals import refuse_for_gpu
 from headrace.pipelines.layout import lay_out
@@ -48,7 +49,9 @@ def prepare(
         Anything that is wrong and can be known before rows are read.
     """
     tables = read_tables(pipeline)
-    resolved = resolve(pipeline, tables)
+    known = FromCatalog(options.catalog, pipeline.name, pipeline.source.root)
+    resolved = resolve(pipeline, tables, known)
+    tables |= known.tables
     if engine.name == "gpu":
         refuse_for_gpu(resolved, strict=engine.strict)
     size = options.partition_bytes or partition_bytes_for(engine.name, _device_memory(engine, cluster))
@@ -57,12 +60,12 @@ def prepare(
         engine.name,  # each keeps what it makes in the form that suits it
         pipeline.model_dump_json(),
         plan.model_copy(update={"available_bytes": 0}).model_dump_json(),
-        *(f"{name} {_digest(table.frame)}" for name, table in tables.items()),
+        *(f"{name} {table.sha256 or _digest(table.frame)}" for name, table in tables.items()),
         *(_source_of(module) for module in pipeline.modules),
     )
     lock = lock_work(Path(options.catalog).absolute(), pipeline.name, key, fresh=options.force)
     try:
-        create_work(lock.path, pipeline, plan, tables)
+        create_work(lock.path, pipeline, plan, tables, known.extends)
     except BaseException:
         lock.release()
         raise

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +22,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from headrace.catalog.manifest import Extends
+from headrace.pipelines.continuing import FILE, FromWork
 from headrace.pipelines.model import Allowed, Pipeline
 from headrace.pipelines.plan import Plan
 from headrace.pipelines.resolve import Resolved, resolve
@@ -56,7 +58,12 @@ class Work:
 
     @cached_property
     def resolved(self) -> Resolved:
-        return resolve(self.pipeline, self.tables)
+        return resolve(self.pipeline, self.tables, self.vocabularies)
+
+    @cached_property
+    def vocabularies(self) -> FromWork:
+        """Those that steps continue."""
+        return FromWork(self.tables, self.path)
 
     @cached_property
     def source_folder(self) -> Path:
@@ -94,14 +101,17 @@ def open_work(path: str) -> Work:
     return Work(Path(path))
 
 
-def create_work(path: Path, pipeline: Pipeline, plan: Plan, tables: dict[str, Table]) -> None:
-    """Write what every task needs; nothing is written twice."""
+def create_work(
+    path: Path, pipeline: Pipeline, plan: Plan, tables: Mapping[str, Table], extends: Mapping[str, Extends] = {}
+) -> None:
+    """Write what every task needs, among `tables` the vocabularies that steps continue; nothing is written twice."""
     if (path / "plan.json").exists():
         return
     path.mkdir(parents=True, exist_ok=True)
     context = TableFolder(path, "tables")
     listed = {name: context.write(table) for name, table in tables.items()}
     write_atomically(path / "tables.json", json.dumps(listed))
+    write_atomically(path / FILE, json.dumps({column: known.model_dump() for column, known in extends.items()}))
     write_atomically(path / "modules.json", json.dumps(pipeline.modules))
     write_atomically(path / "pipeline.json", pipeline.model_dump_json())
     write_atomically(path / "plan.json", plan.model_dump_json())

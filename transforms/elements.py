@@ -205,7 +205,7 @@ def elements_of(frame: pl.LazyFrame, column: str, engine: Engine) -> pl.LazyFram
     """The elements of all lists of a column, under its name; of null and empty lists there is none."""
     sized = engine.lists(frame.select(pl.col(column)), column, Reduce("length"), _LENGTH)
     # Exploded, a list without elements would be a null.
-    return sized.filter(pl.col(_LENGTH) > 0).select(pl.col(column)).explode(column)
+    return sized.filter(pl.col(_LENGTH) > 0).select(pl.col(column)).explode(column, empty_as_null=True)
 
 
 def _wrapped(step: Operator) -> Operator:

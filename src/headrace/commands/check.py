@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.commands.layout import table
-from headrace.commands.options import overrides, pipeline_argument, set_option
+from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
 from headrace.commands.terminal import common_options, json_option, terminal
 
 if TYPE_CHECKING:
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 @click.command()
 @pipeline_argument
 @set_option
+@catalog_option
 @json_option
 @common_options
-def check(pipeline: str, settings: tuple[str, ...]) -> None:
+def check(pipeline: str, settings: tuple[str, ...], catalog: str) -> None:
     """Check a pipeline: its definition, its columns against the contract, its files by their footers, and whether the
     GPU engine can run it. Reads no rows."""
     from headrace.commands.gpu_report import gpu_report
+    from headrace.pipelines.continuing import FromCatalog
     from headrace.pipelines.load import load_pipeline
     from headrace.pipelines.resolve import resolve
     from headrace.pipelines.sources import locate, read_tables
     from headrace.schemas.dtypes import dtype_name
 
     loaded = load_pipeline(pipeline, overrides(settings))
-    resolved = resolve(loaded, read_tables(loaded, rows=False))
+    resolved = resolve(loaded, read_tables(loaded, rows=False), FromCatalog(catalog, loaded.name, loaded.source.root))
     files = locate(loaded)
     gpu = gpu_report(resolved)
     data = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.commands.layout import bytes_in_words, table
-from headrace.commands.options import overrides, pipeline_argument, set_option
+from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
 from headrace.commands.terminal import common_options, json_option, terminal
 
 if TYPE_CHECKING:
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 @click.command()
 @pipeline_argument
 @set_option
+@catalog_option
 @click.option("--partition-bytes", type=click.IntRange(1 << 16), help="Uncompressed bytes that one task works on.")
 @json_option
 @common_options
-def plan(pipeline: str, settings: tuple[str, ...], partition_bytes: int | None) -> None:
+def plan(pipeline: str, settings: tuple[str, ...], catalog: str, partition_bytes: int | None) -> None:
     """Show the passes over the data and what each serves, partitions, exchanges, bytes, tasks and memory. Runs
     nothing and reads no rows."""
     from headrace.engines.budget import partition_bytes_for
+    from headrace.pipelines.continuing import FromCatalog
     from headrace.pipelines.load import load_pipeline
     from headrace.pipelines.plan import make_plan
     from headrace.pipelines.resolve import resolve
     from headrace.pipelines.sources import locate, read_tables
 
     loaded = load_pipeline(pipeline, overrides(settings))
-    resolved = resolve(loaded, read_tables(loaded, rows=False))
+    resolved = resolve(loaded, read_tables(loaded, rows=False), FromCatalog(catalog, loaded.name, loaded.source.root))
     made = make_plan(loaded, resolved, locate(loaded), partition_bytes or partition_bytes_for("cpu"))
     terminal().show(made, lambda: _words(made))
 

@@ -1,0 +1,135 @@
+"""Vocabularies that go on from version to version, through whole runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.pipelines.conftest import Make, published, rows_of, small
+
+from headrace.catalog.manifest import Extends, Manifest
+from headrace.catalog.reader import open_dataset
+from headrace.pipelines.continuing import FromCatalog
+from headrace.pipelines.resolve import resolve
+from headrace.schemas.errors import DataError, HeadraceError, PipelineError
+
+pytestmark = pytest.mark.usefixtures("no_report")
+
+LATER = small(60).with_columns(
+    c=pl.when(pl.col("id") % 5 == 0).then(pl.lit("new")).otherwise("c"), id=pl.col("id") + 1000
+)
+
+
+def encode(previous: str | int | None = "latest", **fields: Any) -> list[dict[str, Any]]:
+    return [{"Categorify": {"columns": ["c"], "previous": previous, **fields}}]
+
+
+def decoded(manifest: Manifest, folder: Path) -> dict[str, int]:
+    """Value to id, as a reader finds them."""
+    column = next(c for c in manifest.columns if c.name == "c")
+    assert column.vocabulary is not None
+    assert column.cardinality is not None
+    values = pl.read_parquet(folder / column.vocabulary.path)["value"].to_list()
+    first = column.cardinality - len(values)
+    return {value: first + number for number, value in enumerate(values)}
+
+
+def test_the_first_version_begins_and_the_next_ones_go_on(make: Make, tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    first, first_folder = published(make(encode()), catalog)
+    second, second_folder = published(make(encode(), LATER), catalog)
+    old, new = decoded(first, first_folder), decoded(second, second_folder)
+    assert sorted(old) == ["a", "b"]  # squares modulo 4
+    assert new == {**old, "new": 5}
+    columns = [next(c for c in m.columns if c.name == "c") for m in (first, second)]
+    assert columns[0].vocabulary is not None
+    assert columns[0].vocabulary.extends is None
+    assert columns[1].vocabulary is not None
+    opened = open_dataset(catalog / "small", 1)
+    assert columns[1].vocabulary.extends == Extends(
+        dataset="small", version=1, build=opened.record.build, sha256=columns[0].vocabulary.sha256
+    )
+    assert rows_of(second, second_folder)["c"].is_in([1, *new.values()]).all()
+
+
+def test_a_version_another_dataset_and_a_file_can_be_continued(make: Make, tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    first, folder = published(make(encode(None)), catalog)
+    expected = {**decoded(first, folder), "new": 5}
+    column = next(c for c in first.columns if c.name == "c")
+    assert column.vocabulary is not None
+    file = folder / column.vocabulary.path
+    for previous in (1, "small@1", str(file)):
+        manifest, made = published(make(encode(previous), LATER), catalog)
+        assert decoded(manifest, made) == expected
+
+
+def test_lists_continue_as_values_do(make: Make, tmp_path: Path) -> None:
+    def listed(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(c=pl.concat_list("c", "c").list.head(pl.col("id") % 3))
+
+    steps, catalog = encode(), tmp_path / "catalog"
+    output = {"output": {"features": ["c"]}}
+    first = published(make(steps, listed(small()), **output), catalog)
+    second = published(make(steps, listed(LATER), **output), catalog)
+    assert list(decoded(*second))[:2] == list(decoded(*first))
+    assert decoded(*second)["new"] == 5
+
+
+def test_every_column_goes_on_by_itself_and_a_new_one_begins(make: Make, tmp_path: Path) -> None:
+    catalog, both = tmp_path / "catalog", [{"Categorify": {"columns": ["c", "d"], "previous": "latest"}}]
+    published(make(encode()), catalog)
+    manifest, _ = published(make(both, LATER.with_columns(d=pl.lit("x"))), catalog)
+    by_name = {c.name: c.vocabulary for c in manifest.columns}
+    assert by_name["c"] is not None
+    assert by_name["c"].extends is not None
+    assert by_name["d"] is not None
+    assert by_name["d"].extends is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message", "hint"),
+    [
+        ({"previous": 7}, "small has no version 7", "datasets show"),
+        ({"previous": "smal"}, "no dataset 'smal' in", ""),
+        ({"previous": "small@x"}, "'x' is not a version", ""),
+        ({"previous": "none.parquet"}, "the previous vocabulary cannot be read", ""),
+        ({"previous": 1, "output": "d"}, "column 'd' is not in it; there are c", ""),
+        ({"previous": 1, "output": "x"}, "column 'x' has no vocabulary there; there are c", ""),
+        ({"previous": "latest", "oov_buckets": 4}, "has 1 ids out of vocabulary there, and oov_buckets is 4", "1"),
+        ({"previous": "latest", "max_size": 1}, "has 2 values, and max_size allows 1", "compact"),
+    ],
+)
+def test_what_cannot_be_continued_is_refused_before_a_row_is_read(
+    fields: dict[str, Any], message: str, hint: str, make: Make, tmp_path: Path
+) -> None:
+    published(make(encode(None)), tmp_path / "catalog")
+    pipeline = make([{"Categorify": {"columns": ["c"], **fields}}])
+    with pytest.raises(HeadraceError) as refused:
+        resolve(pipeline, {}, FromCatalog(tmp_path / "catalog", "small", tmp_path))
+    assert message in refused.value.message
+    assert hint in refused.value.hint
+    assert refused.value.where.startswith("step 1 Categorify(")
+
+
+def test_another_type_is_refused(make: Make, tmp_path: Path) -> None:
+    published(make(encode(None)), tmp_path / "catalog")
+    pipeline = make(encode(), small().with_columns(c=pl.col("id") % 3))
+    with pytest.raises(PipelineError, match="the previous vocabulary holds String, the column is Int64 now"):
+        resolve(pipeline, {}, FromCatalog(tmp_path / "catalog", "small", tmp_path))
+
+
+def test_a_table_that_changed_since_it_was_published_is_refused(make: Make, tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    first, folder = published(make(encode()), catalog)
+    column = next(c for c in first.columns if c.name == "c")
+    assert column.vocabulary is not None
+    pl.DataFrame({"value": ["z"], "count": [1]}).write_parquet(folder / column.vocabulary.path)
+    with pytest.raises(DataError, match="SHA-256 differs"):
+        published(make(encode(), LATER), catalog)
+
+
+def test_without_a_catalog_it_begins_anew(make: Make) -> None:
+    assert resolve(make(encode()), {}).output["c"] == pl.Int32
