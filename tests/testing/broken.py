@@ -178,6 +178,26 @@ class TakesTheFirst(ToHighest):
         return pl.concat(tables).select(pl.col("n").drop_nulls().first())
 
 
+class SettlesTooMuch(ToHighest):
+    """Adds up the values that there are, though only the greatest of those it settles is left."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return ("n",)
+
+    def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.select(FINITE.alias("n")).drop_nulls().unique()
+
+    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        return pl.concat(tables).unique()
+
+    def settle(self, table: pl.DataFrame) -> pl.DataFrame:
+        return table.top_k(1, by="n")
+
+    def learn(self, total: pl.DataFrame) -> Transform:
+        return OfHighest(highest=float(sum(sorted(total["n"]))))
+
+
 class CountsTheEmpty(ToHighest):
     """Gives a value where there was nothing to measure."""
 

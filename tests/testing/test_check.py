@@ -59,6 +59,9 @@ BREAKS: dict[str, list[tuple[Operator, str, str]]] = {
     "partitions": [
         (broken.CountsParts(), "measured in 2 partitions, highest is 2.0, expected 1.0", "nothing of the partition"),
     ],
+    "settling": [
+        (broken.SettlesTooMuch(), "settled in 1 parts, highest is 7.0, expected 11.1", "that learn needs"),
+    ],
     "translation": [(broken.StaysOnTheCpu(), "cudf-polars cannot run apply: ", "--strict-gpu")],
 }
 CASES = [pytest.param(law, *rest, id=type(rest[0]).__name__) for law, many in BREAKS.items() for rest in many]

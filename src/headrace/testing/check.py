@@ -31,6 +31,10 @@ def _learns_nothing(subject: Subject) -> str:
     return "" if isinstance(subject.step, Learner) else "it learns nothing"
 
 
+def _has_no_groups(subject: Subject) -> str:
+    return "" if isinstance(subject.step, Learner) and subject.step.groups else "its statistics have no groups"
+
+
 def _has_no_ids(subject: Subject) -> str:
     return "" if subject.form.ids else "it has no columns of ids"
 
@@ -47,6 +51,7 @@ LAWS: Final[Mapping[str, Law]] = {
     "merging": Law("merging is associative and commutative", learning.merging, _learns_nothing),
     "identity": Law("what was measured on no rows changes nothing", learning.identity, _learns_nothing),
     "partitions": Law("what is learned does not depend on how the rows were cut", learning.partitions, _learns_nothing),
+    "settling": Law("groups may be settled apart, and again", learning.settling, _has_no_groups),
     "translation": Law("every query translates for the GPU", device.translation, device.no_translator),
     "gpu": Law("a GPU gives what the CPU gives", device.values, device.no_gpu),
 }

@@ -91,6 +91,34 @@ _PARTS: Final = (
 )
 
 
+def settling(subject: Subject) -> Broken | None:
+    """What is settled is enough to learn from, whatever groups were settled together, and when they are again."""
+    step = _learner(subject)
+    for frame in subject.frames.values():
+        for units in list(_units(frame))[-1:]:
+            total = measure(step, units, 0)
+            missing = [c for c in dict.fromkeys((*step.groups, *(c for c, _ in step.order))) if c not in total.columns]
+            if missing:
+                what = f"what it measures has no column {', '.join(map(repr, missing))}, but {', '.join(total.columns)}"
+                return Broken(what, "`groups` and `order` name columns of the measured table")
+            whole = step.learn(total)
+            places: dict[tuple[object, ...], int] = {}
+            groups = [places.setdefault(key, len(places)) for key in total.select(step.groups).rows()]
+            for count in (1, 3):
+                bucket = pl.Series([place % count for place in groups], dtype=pl.Int64)
+                settled = pl.concat([step.settle(total.filter(bucket == number)) for number in range(count)])
+                for again, left in (("", settled), (" and again", step.settle(settled))):
+                    learned = step.learn(left)
+                    if told_apart(whole, learned):
+                        return Broken(
+                            f"with its groups settled in {count} parts{again}, {_difference(learned, whole)}",
+                            "settle drops nothing of a group that learn needs, or a later settle, and no group that "
+                            "one among others may still beat",
+                            _rows(subject, units),
+                        )
+    return None
+
+
 def _learner(subject: Subject) -> Learner:
     assert isinstance(subject.step, Learner)
     return subject.step
