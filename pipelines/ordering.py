@@ -59,7 +59,7 @@ def _splitters(files: Sequence[Path], order: Order, ranges: int) -> list[tuple[A
     step = max(1, sum(table.height for table in tables) // (ranges * _SAMPLED))
     sample = pl.concat([table.gather_every(step) for table in tables])
     sample = sample.sort(names, descending=[last for _, last in order])
-    places = [number * sample.height // ranges for number in range(1, ranges)]
+    places = [number * sample.height // ranges for number in range(1, ranges) if sample.height]
     return list(dict.fromkeys(sample.row(place) for place in places))
 
 
