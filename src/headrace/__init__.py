@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace.catalog.device import Ragged
     from headrace.catalog.reader import Dataset, open_dataset
+    from headrace.catalog.vocabulary import read_vocabulary
     from headrace.pipelines.build import build
     from headrace.pipelines.fitted import FittedPipeline
     from headrace.pipelines.load import load_pipeline
     from headrace.pipelines.model import Pipeline
 
-__all__ = ["Dataset", "FittedPipeline", "Pipeline", "Ragged", "build", "load_pipeline", "open_dataset"]
+__all__ = [
+    "Dataset",
+    "FittedPipeline",
+    "Pipeline",
+    "Ragged",
+    "build",
+    "load_pipeline",
+    "open_dataset",
+    "read_vocabulary",
+]
 
 # Imported when first asked for, so that `headrace --help` and a worker do not pay for what they do not use.
 _WHERE = {
@@ -27,6 +37,7 @@ _WHERE = {
     "build": "headrace.pipelines.build",
     "load_pipeline": "headrace.pipelines.load",
     "open_dataset": "headrace.catalog.reader",
+    "read_vocabulary": "headrace.catalog.vocabulary",
 }
 
 
