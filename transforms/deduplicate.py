@@ -76,19 +76,18 @@ class Deduplicate(Selection):
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         known = pl.all_horizontal(pl.col(c).is_not_null() for c in self.by)
         rows = frame.with_row_index(history.INDEX).with_columns(known.alias(_KNOWN))
+        keys = rows.filter(_KNOWN).select(*self.reads, history.INDEX)
         if self.order:
-            rows = rows.sort(self.order, history.INDEX, nulls_last=[self.keep == "first", False])
-        rows = rows.with_row_index(_PLACE)
-        place = pl.col(_PLACE).min() if self.keep == "first" else pl.col(_PLACE).max()
-        chosen = rows.filter(_KNOWN).group_by(self.by.names).agg(place).select(_PLACE, pl.lit(True).alias(_CHOSEN))
-        marked = rows.join(chosen, on=_PLACE, how="left", maintain_order="left")
+            keys = keys.sort(self.order, nulls_last=self.keep == "first", maintain_order=True)
+        row = pl.col(history.INDEX).first() if self.keep == "first" else pl.col(history.INDEX).last()
+        chosen = keys.group_by(self.by.names).agg(row).select(history.INDEX, pl.lit(True).alias(_CHOSEN))
+        marked = rows.join(chosen, on=history.INDEX, how="left", maintain_order="left")
         kept = marked.filter(pl.col(_CHOSEN).is_not_null() | ~pl.col(_KNOWN))
-        return kept.sort(history.INDEX).drop(history.INDEX, _KNOWN, _PLACE, _CHOSEN)
+        return kept.drop(history.INDEX, _KNOWN, _CHOSEN)
 
     def answer(self, frame: pl.LazyFrame, asked: str, engine: Engine) -> pl.LazyFrame:
         return frame.filter(asked)
 
 
 _KNOWN: Final = "__deduplicate_known"
-_PLACE: Final = "__deduplicate_place"
 _CHOSEN: Final = "__deduplicate_chosen"

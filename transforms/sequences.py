@@ -107,16 +107,20 @@ class Sequence(Selection):
                 ) from None
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        ordered = self._ordered(frame)
+        rows = history.numbered(frame, self.by, self.order)
+        needed = [*self.reads, history.INDEX]
+        ordered = rows.filter(history.PLACED).select(needed).sort(self.order, maintain_order=True)
         lists = ordered.group_by(self.by.names).agg(
-            pl.col(_PLACE).max(), *(pl.col(c).alias(_list(c)) for c in self.columns)
+            pl.col(history.INDEX).last(), *(pl.col(c).alias(_list(c)) for c in self.columns)
         )
-        last = ordered.join(lists.drop(self.by.names), on=_PLACE, how="inner").sort(history.INDEX)
-        return history.forgotten(self._cut(last, frame.collect_schema(), engine)).drop(_PLACE)
+        last = rows.join(lists.drop(self.by.names), on=history.INDEX, how="inner", maintain_order="left")
+        return history.forgotten(self._cut(last, frame.collect_schema(), engine))
 
     def answer(self, frame: pl.LazyFrame, asked: str, engine: Engine) -> pl.LazyFrame:
         by = self.by.names
-        ordered = self._ordered(frame).with_columns(pl.int_range(pl.len()).over(by).alias(_NUMBER))
+        rows = history.numbered(frame, self.by, self.order)
+        ordered = rows.filter(history.PLACED).sort(self.order, maintain_order=True).with_row_index(_PLACE)
+        ordered = ordered.with_columns(pl.int_range(pl.len()).over(by).alias(_NUMBER))
         back = ordered.select(pl.int_range(pl.len()).alias(_BACK)).head(self.max_length)
         ends = ordered.filter(asked).select(*by, pl.col(_NUMBER).alias(_END), pl.col(_PLACE).alias(_LAST))
         wanted = ends.join(back, how="cross").with_columns((pl.col(_END) - pl.col(_BACK)).alias(_NUMBER))
@@ -124,15 +128,9 @@ class Sequence(Selection):
         found = wanted.join(values, on=[*by, _NUMBER], how="inner").sort(_PLACE)
         listed = found.group_by(_LAST).agg(pl.col(_value(c)).alias(_list(c)) for c in self.columns)
         places = ordered.filter(asked).select(history.INDEX, pl.col(_PLACE).alias(_LAST))
-        rows = history.numbered(frame, self.by, self.order).filter(asked)
         answers = places.join(listed, on=_LAST, how="inner").drop(_LAST)
-        joined = rows.join(answers, on=history.INDEX, how="left", maintain_order="left")
+        joined = rows.filter(asked).join(answers, on=history.INDEX, how="left", maintain_order="left")
         return history.forgotten(self._cut(joined, frame.collect_schema(), engine))
-
-    def _ordered(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows that have an entity and a time, in the order of time, with their place in it."""
-        placed = history.numbered(frame, self.by, self.order).filter(history.PLACED)
-        return placed.sort(self.order, history.INDEX).with_row_index(_PLACE)
 
     def _cut(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
         """The lists with no more than the last values, under their names."""
