@@ -161,7 +161,7 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table], vocabularies: Vocab
         with _Naming(number, declared):
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
             if isinstance(bound, ReduceDtypes):
-                bound = bound.within(ranges)
+                bound = bound.within(ranges, frame.schema)
             found = tuple(continuing(step, frame.schema, vocabularies) for step in parts(bound, frame.schema, reserved))
         for step in found:
             assert isinstance(step, Transform | Learner)

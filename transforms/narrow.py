@@ -75,8 +75,10 @@ class ReduceDtypes(Transform):
     def writes(self) -> tuple[str, ...]:
         return self.columns.names
 
-    def within(self, ranges: Mapping[str, Range]) -> Self:
+    def within(self, ranges: Mapping[str, Range], schema: pl.Schema) -> Self:
         """The same step with the ranges that are known where it stands; its own come first.
+
+        Columns that `schema` does not have, or has of another type, are left for `resolve` to refuse.
 
         Raises
         ------
@@ -84,7 +86,8 @@ class ReduceDtypes(Transform):
             A named column that has none.
         """
         known = {**ranges, **self.ranges}
-        without = [column for column in self.columns if column not in known]
+        fit = (column for column in self.columns if column in schema and self.accepts.test(schema[column]))
+        without = [column for column in fit if column not in known]
         if without:
             raise PipelineError(
                 f"ReduceDtypes knows no range of column {without[0]!r}",

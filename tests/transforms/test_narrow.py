@@ -60,18 +60,19 @@ def test_a_value_that_the_type_cannot_hold_is_an_error_and_never_wraps() -> None
 
 def test_what_a_kind_matches_without_a_range_stays_as_it_is() -> None:
     schema = pl.Schema({"a": pl.Int64, "b": pl.Int64, "f": pl.Float64})
-    step = ReduceDtypes(columns="numeric").within({"a": Range(0, 9), "f": Range(0, 9)}).resolve(schema)
+    step = ReduceDtypes(columns="numeric").within({"a": Range(0, 9), "f": Range(0, 9)}, schema).resolve(schema)
     assert step.apply(pl.LazyFrame(schema=schema), ENGINE).collect_schema() == {**schema, "a": pl.Int8}
 
 
 def test_its_own_ranges_come_before_those_that_are_known() -> None:
-    step = ReduceDtypes(columns=["a"], ranges={"a": (0, 1000)}).within({"a": Range(0, 9)})
-    assert step.apply(pl.LazyFrame(schema={"a": pl.Int64}), ENGINE).collect_schema() == {"a": pl.Int16}
+    schema = pl.Schema({"a": pl.Int64})
+    step = ReduceDtypes(columns=["a"], ranges={"a": (0, 1000)}).within({"a": Range(0, 9)}, schema)
+    assert step.apply(pl.LazyFrame(schema=schema), ENGINE).collect_schema() == {"a": pl.Int16}
 
 
 def test_columns_without_a_range_are_refused() -> None:
     with pytest.raises(PipelineError, match="knows no range of column 'b'"):
-        ReduceDtypes(columns=["a", "b"]).within({"a": Range(0, 1)})
+        ReduceDtypes(columns=["a", "b"]).within({"a": Range(0, 1)}, pl.Schema({"a": pl.Int64, "b": pl.Int64}))
     with pytest.raises(PipelineError, match="knows the range of none of 1 columns"):
         ReduceDtypes(columns="integer").resolve(pl.Schema({"a": pl.Int64}))
     with pytest.raises(PipelineError, match="or they are no integers"):
