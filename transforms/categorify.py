@@ -61,6 +61,14 @@ class Categorify(Learner):
     The vocabulary is ordered by count (descending), then by value (ascending; strings by their UTF-8 bytes), so that
     ids do not depend on the order of rows. Null never enters it. One pass; memory: a bucket of the distinct values, and
     those with ids of their own where they are applied.
+
+    Examples
+    --------
+    >>> from headrace.engines.cpu import CpuEngine
+    >>> step, rows = Categorify(columns="shop"), pl.LazyFrame({"shop": ["b", "a", "b", None]})
+    >>> fitted = step.learn(step.measure(rows, CpuEngine()).collect())
+    >>> fitted.apply(pl.LazyFrame({"shop": ["a", "b", "new", None]}), CpuEngine()).collect()["shop"].to_list()
+    [4, 3, 2, 1]
     """
 
     elementwise: ClassVar[bool] = True

@@ -48,8 +48,9 @@ class LookupJoin(Join):
     A row whose key is null or not in the table gets nulls. Rows keep their number and order: a row never becomes
     several, for then ids of rows, folds, splits and counts would no longer mean what they say. Where all rows of a key
     matter, turn the join around (make the many rows the source and look up the one) or sum them up first. Keys are of
-    one dtype in rows and table, or integers of any width. The table is held in memory by each worker.
-    The twin of NVTabular's `JoinExternal`, which lets rows become several, and of TFT's table lookup.
+    one dtype in rows and table, or integers of any width. The table is held in memory by each worker. The twin of
+    NVTabular's `JoinExternal`, which lets rows become several, and of TFT's table lookup. Cost: one pass over the rows,
+    which are joined by hash.
 
     Examples
     --------
@@ -145,6 +146,8 @@ class AsOfJoin(Join):
         How long before the row's time it may lie, at most: `"6h"`.
     direction
         `backward`; `forward` takes the first row from `lag` after the row's time on, and only with `allow_future`.
+    allow_future
+        Whether `forward` may be said: it shows a row what was not known at its time.
     prefix, suffix
         Put around the names of the columns that are brought.
 

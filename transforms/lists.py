@@ -34,6 +34,10 @@ class ListLength(Transform):
     output
         Name of the result; `{column}` stands for the input's.
 
+    Notes
+    -----
+    One pass, no state.
+
     Examples
     --------
     >>> from headrace.engines.cpu import CpuEngine
@@ -78,6 +82,10 @@ class ListSlice(Transform):
     PipelineError
         A part that is empty or everything, an `end` from the beginning with a `start` from the end, `pad` without a
         fixed width, or one that the elements' type cannot hold.
+
+    Notes
+    -----
+    One pass, no state.
 
     Examples
     --------

@@ -67,7 +67,7 @@ class TimeZone(Transform):
     With `convert` no instant moves: of the two that a clock shows alike when it is set back, each stays what it is.
     Only the type changes, which is free. With `set`, the rules are those of Python's zoneinfo (PEP 495) for `fold=0` if
     `missing` is `shift`, which goes by what clocks were ahead of UTC a day before. Zones change by the tables of
-    Polars, which end in 2099. No twin in NVTabular, TFT, Ray Data or Feast.
+    Polars, which end in 2099. No twin in NVTabular, TFT, Ray Data or Feast. One pass, no state.
 
     Examples
     --------
