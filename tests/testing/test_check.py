@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 
 import polars as pl
@@ -10,7 +11,7 @@ from tests.testing import broken
 
 from headrace.engines import translation
 from headrace.schemas.errors import HeadraceError, PipelineError
-from headrace.testing import LAWS, ConformanceError, check_transform
+from headrace.testing import LAWS, ConformanceError, check, check_transform
 from headrace.testing.edges import frames_of
 from headrace.transforms.base import Operator
 from headrace.transforms.categorify import Categorify
@@ -179,3 +180,9 @@ def test_edges_are_made_of_every_type() -> None:
     assert {0, 255, 7, None} <= set(edges["b"])
     assert [] in edges["l"]
     assert [None] in edges["l"]
+
+
+def test_the_docstring_of_check_transform_is_true() -> None:
+    result = doctest.testmod(check)
+    assert result.attempted
+    assert not result.failed
