@@ -1,7 +1,7 @@
 """Columns of lists, element by element: any step that takes values one by one, and any learner of such a step.
 
-`parts` is what a step falls into once its columns are known: its flat columns stay with it, each column of lists becomes
-an `OnElements`, or a `FromElements` where there is something to learn.
+`parts` is what a step falls into once its columns are known: its flat columns stay with it, each column of lists
+becomes an `OnElements`, or a `FromElements` where there is something to learn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from headrace.engines.kernels.lists import Reduce
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Ids, Learner, Operator, Order, Transform, Window, named, to_plain
 from headrace.transforms.columns import Columns
-
 
 AnyStep = TypeVar("AnyStep", bound=Operator)
 
@@ -139,8 +138,6 @@ class FromElements(Learner):
         return self.step.order
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        if not self.measured:
-            return self.step.measure(frame, engine)
         schema = frame.collect_schema()
         tables = [
             part.measure(

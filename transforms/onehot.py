@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.schemas.errors import DataError, PipelineError
-from headrace.transforms import counts
+from headrace.schemas.errors import PipelineError
+from headrace.transforms import counts, flags
 from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform, named
 from headrace.transforms.columns import Columns
+from headrace.transforms.flags import LARGEST, Place
 from headrace.transforms.literal import Value, literal
-
-Place = Literal["zero", "own"]
-LARGEST: Final = 1000
 
 
 class OneHot(Learner):
@@ -74,23 +72,16 @@ class OneHot(Learner):
     @field_validator("values")
     @classmethod
     def _distinct(cls, values: tuple[Value, ...] | None) -> tuple[Value, ...] | None:
-        names = [_text(value) for value in values or ()]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"values named twice: {', '.join(twice[:5])}")
-        return values
+        return flags.distinct(values)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
-        if (self.values is None) == (self.max_values is None):
-            raise ValueError("needs either `values` or `max_values`")
-        if "{value}" not in self.output:
-            raise ValueError("each value has a column: write '{value}' in output")
+        flags.check_fields(self.values, self.max_values, self.output)
         return self
 
     @property
     def writes(self) -> tuple[str, ...]:
-        return _names(self.columns, self.values or (), self.max_values, self.nulls, self.others, self.output)
+        return flags.names(self.columns, self.values or (), self.max_values, self.nulls, self.others, self.output)
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -98,22 +89,8 @@ class OneHot(Learner):
 
     def check(self, schema: pl.Schema) -> None:
         for column in self.columns:
-            held = []
-            for value in self.values or ():
-                try:
-                    held.append(literal(value, schema[column]))
-                except ValueError as problem:
-                    raise PipelineError(
-                        f"OneHot: column {column!r} ({schema[column]}) never holds {value!r}: {problem}"
-                    ) from None
-            if len(set(held)) < len(held):
-                raise PipelineError(f"OneHot: two values are the same to column {column!r} ({schema[column]})")
-        taken = [name for name in self.writes if name in schema]
-        if taken:
-            raise PipelineError(
-                f"OneHot would write {', '.join(map(repr, taken[:5]))}, which the rows already have",
-                hint="give the results other names in `output`",
-            )
+            flags.check_values("OneHot", column, schema[column], self.values)
+        flags.check_names("OneHot", self.writes, schema)
 
     def separate(self) -> tuple[Operator, ...]:
         return tuple(
@@ -138,14 +115,8 @@ class OneHot(Learner):
     def learn(self, total: pl.DataFrame) -> Transform:
         values = self.values
         if values is None:
-            found = counts.ordered(total)[counts.VALUE]
-            if self.max_values is not None and len(found) > self.max_values:
-                raise DataError(
-                    f"OneHot: column {self.reads[0]!r} has {len(found)} values in the training rows, expected at most "
-                    f"max_values={self.max_values}",
-                    hint="raise max_values, put DropRare before it, or use Categorify for so many values",
-                )
-            values = tuple(found)
+            assert self.max_values is not None
+            values = flags.found_values("OneHot", self.reads[0], total, self.max_values)
         return OneHotEncoded(
             columns=self.columns,
             values=values,
@@ -172,37 +143,24 @@ class OneHotEncoded(Transform):
 
     @property
     def writes(self) -> tuple[str, ...]:
-        return _names(self.columns, self.values, self.max_values, self.nulls, self.others, self.output)
+        return flags.names(self.columns, self.values, self.max_values, self.nulls, self.others, self.output)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         schema = frame.collect_schema()
-        flags = [flag for column in self.columns for flag in self._flags(column, schema[column])]
+        found = [flag for column in self.columns for flag in self._flags(column, schema[column])]
         return frame.with_columns(
-            flag.cast(pl.UInt8).alias(output) for flag, output in zip(flags, self.writes, strict=True)
+            flag.cast(pl.UInt8).alias(output) for flag, output in zip(found, self.writes, strict=True)
         )
 
     def _flags(self, column: str, dtype: pl.DataType) -> list[pl.Expr]:
-        """In the order of `_names`: true, or false, for each row."""
+        """In the order of `flags.names`: true, or false, for each row."""
         value = pl.col(column)
         values = pl.Series([literal(v, dtype) for v in self.values], dtype=dtype)
-        flags = [(value == pl.lit(v, dtype=dtype)).fill_null(False) for v in values]
+        found = [(value == pl.lit(v, dtype=dtype)).fill_null(False) for v in values]
         # Of the column all the same: that a result is made of it shows before there are values.
-        flags += [value.is_null() & value.is_not_null()] * ((self.max_values or 0) - len(values))
+        found += [value.is_null() & value.is_not_null()] * ((self.max_values or 0) - len(values))
         if self.nulls == "own":
-            flags.append(value.is_null())
+            found.append(value.is_null())
         if self.others == "own":
-            flags.append(value.is_not_null() & ~value.is_in(pl.lit(values).implode()).fill_null(True))
-        return flags
-
-
-def _names(
-    columns: Columns, values: tuple[Value, ...], max_values: int | None, nulls: Place, others: Place, output: str
-) -> tuple[str, ...]:
-    places = [f"top{n}" for n in range(1, max_values + 1)] if max_values is not None else [_text(v) for v in values]
-    places += ["null"] if nulls == "own" else []
-    places += ["other"] if others == "own" else []
-    return tuple(output.replace("{column}", column).replace("{value}", place) for column in columns for place in places)
-
-
-def _text(value: bool | int | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            found.append(value.is_not_null() & ~value.is_in(pl.lit(values).implode()).fill_null(True))
+        return found

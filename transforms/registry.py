@@ -27,6 +27,7 @@ from headrace.transforms.hashing import HashBucket, HashCross
 from headrace.transforms.joins import AsOfJoin, AsOfJoined, LookupJoin, LookupJoined
 from headrace.transforms.lists import ListAgg, ListLength, ListSlice
 from headrace.transforms.missing import DropNull, Filled, FillNull
+from headrace.transforms.multihot import MultiHot, MultiHotEncoded
 from headrace.transforms.narrow import ReduceDtypes
 from headrace.transforms.ngrams import HashedNGrams
 from headrace.transforms.numeric import Clip, Log1p, Sqrt
@@ -86,6 +87,7 @@ _SHIPPED: Final[tuple[type[Operator], ...]] = (
     FrequencyEncode,
     DropRare,
     OneHot,
+    MultiHot,
     TargetEncode,
     # lists
     ListLength,
@@ -111,6 +113,7 @@ _FITTED: Final[tuple[type[Operator], ...]] = (
     FrequencyEncoded,
     GroupStatsAdded,
     LookupJoined,
+    MultiHotEncoded,
     OnElements,
     OneHotEncoded,
     PowerTransformed,

@@ -8,7 +8,7 @@ import pylibcudf as plc
 from rmm.pylibrmm.stream import Stream
 
 from headrace.engines.gpu.frame import DeviceFrame
-from headrace.engines.kernels.lists import Operation, Reduce, Slice, Statistic, output_dtype
+from headrace.engines.kernels.lists import Contains, Operation, Reduce, Slice, Statistic, output_dtype
 
 _INT32: Final = plc.DataType(plc.TypeId.INT32)
 _SUMS: Final = {
@@ -24,6 +24,8 @@ def gpu(rows: DeviceFrame, column: str, operation: Operation, output: str) -> De
     lists, dtype = rows.column(column), output_dtype(operation, rows.schema[column])
     if isinstance(operation, Slice):
         made = _sliced(lists, operation, rows.stream) if rows.height else lists
+    elif isinstance(operation, Contains):
+        made = _contained(lists, operation, rows.stream)
     elif operation.statistic == "length":
         made = plc.lists.count_elements(lists, stream=rows.stream)
     else:
@@ -64,6 +66,14 @@ def _runs(lengths: plc.Column, value: Any, dtype: plc.DataType, stream: Stream) 
     scalar = plc.Scalar.from_py(value, dtype, stream=stream)
     values = plc.Column.from_scalar(scalar, shape.child().size(), stream=stream)
     return plc.Column(runs.type(), runs.size(), None, None, 0, 0, [shape.offsets(), values])
+
+
+def _contained(lists: plc.Column, operation: Contains, stream: Stream) -> plc.Column:
+    key = plc.Scalar.from_py(operation.value, lists.list_view().child().type(), stream=stream)
+    found = plc.lists.contains(lists, key, stream=stream)
+    # Null elements beside which there is no such value make a null of it, or not: the documentation has had both.
+    no = plc.Scalar.from_py(False, plc.DataType(plc.TypeId.BOOL8), stream=stream)
+    return _null_where(plc.replace.replace_nulls(found, no, stream=stream), lists, stream)
 
 
 def _reduced(lists: plc.Column, operation: Reduce, stream: Stream) -> plc.Column:

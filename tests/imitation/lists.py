@@ -8,6 +8,7 @@ from pylibcudf.copying import OutOfBoundsPolicy
 from pylibcudf.types import DataType, TypeId
 from tests.imitation.arrays import NUMBERS, Stream, Values, from_numbers, made, numbers, ready, valid
 from tests.imitation.column import Column
+from tests.imitation.scalar import Scalar
 from tests.imitation.table import Table
 
 _INT32 = DataType(TypeId.INT32)
@@ -61,6 +62,23 @@ def segmented_gather(
     values = input.list_view().child()
     taken = made(values.type(), values._array.take(pa.array(places, pa.int64())))
     return _lists(taken, [len(row) for row in wanted])
+
+
+def contains(input: Column, search_key: Column | Scalar, stream: Stream | None = None, mr: None = None) -> Column:
+    """Whether each list holds the key: null for a null list, and for one with nulls in it that does not hold the key.
+
+    Whether the latter is null is not documented in every version.
+    """
+    ready(stream, mr, input=(input, Column), search_key=(search_key, Scalar))
+    assert isinstance(search_key, Scalar)
+    values = input.list_view().child()
+    if search_key.type() != values.type():
+        raise TypeError(f"a key of {search_key.type().id().name} among elements of {values.type().id().name}")
+    key = search_key._arrow().as_py()
+    found = [
+        None if row is None else key in row or (None if None in row else False) for row in input._array.to_pylist()
+    ]
+    return made(DataType(TypeId.BOOL8), pa.array(found, pa.bool_()))
 
 
 def concatenate_rows(input: Table, stream: Stream | None = None, mr: None = None) -> Column:

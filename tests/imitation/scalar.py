@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ class Scalar:
         return self._value
 
     def _arrow(self) -> pa.Scalar:
-        if self._value is None or self._type.id() in NUMBERS or self._type.id() in (TypeId.BOOL8, TypeId.STRING):
+        known = (TypeId.BOOL8, TypeId.STRING, TypeId.TIMESTAMP_DAYS)
+        if self._value is None or self._type.id() in NUMBERS or self._type.id() in known:
             return pa.scalar(self._value, arrow_type(self._type))
         raise NotImplementedError(f"a {self._type.id().name} scalar with a value")
 
@@ -56,6 +58,8 @@ def _check(value: Any, dtype: DataType) -> None:
         fits = value in (0, 1)
     elif kind == TypeId.STRING:
         fits = isinstance(value, str)
+    elif kind == TypeId.TIMESTAMP_DAYS:
+        fits = type(value) is date
     else:
         stored = NUMBERS.get(kind, np.dtype("i4" if kind == TypeId.DURATION_DAYS else "i8"))
         limits = np.iinfo(stored)

@@ -22,6 +22,8 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["odd", "big", "small"], "dtype": "Int32", "invalid": "null"},
         {"columns": ["whole", "flag", "text"], "dtype": "String"},
         {"columns": ["day", "moment"], "dtype": "Datetime[ms]"},
+        {"columns": ["visits"], "dtype": "String"},
+        {"columns": ["scores"], "dtype": "Int32", "invalid": "null"},
     ],
     "Rename": [{"names": {"number": "whole", "whole": "number", "text": "remark"}}],
     "Drop": [{"columns": ["odd", "text"]}, {"columns": "^.*e$"}],
@@ -40,52 +42,80 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["empty_text", "big"], "statistic": "mode"},
         {"columns": ["big", "flag"], "statistic": "mode"},
         {"columns": ["day"], "statistic": "mode"},
+        {"columns": ["visits", "scores"], "statistic": "median", "mask": True},
+        {"columns": ["words"], "statistic": "mode"},
+        {"columns": ["words"], "value": "?", "mask": True},
     ],
     "Clip": [
         {"columns": ["number", "odd", "single", "whole", "big", "small"], "lower": 0, "upper": 100},
         {"columns": ["number"], "upper": 2.5},
         {"columns": ["small"], "lower": -1000},
+        {"columns": ["visits", "scores"], "lower": 0, "upper": 2},
     ],
     "ClipQuantile": [
         {"columns": ["number", "nothing", "odd", "single", "whole", "big", "small"]},
         {"columns": ["number", "big"], "lower": 0, "upper": 0.5, "output": "{column}_clipped"},
+        {"columns": ["visits", "scores"], "lower": 0.25, "upper": 0.5},
     ],
-    "Log1p": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_log"}],
-    "Sqrt": [{"columns": "numeric"}, {"columns": ["number"], "output": "{column}_root"}],
-    "Power": [{"columns": "numeric", "exponent": 0.5}, {"columns": ["number"], "exponent": -2, "output": "{column}_p"}],
+    "Log1p": [
+        {"columns": "numeric"},
+        {"columns": ["number"], "output": "{column}_log"},
+        {"columns": ["scores", "visits"], "output": "{column}_log"},
+    ],
+    "Sqrt": [
+        {"columns": "numeric"},
+        {"columns": ["number"], "output": "{column}_root"},
+        {"columns": ["scores", "visits"]},
+    ],
+    "Power": [
+        {"columns": "numeric", "exponent": 0.5},
+        {"columns": ["number"], "exponent": -2, "output": "{column}_p"},
+        {"columns": ["scores"], "exponent": 1.5},
+    ],
     "Extract": [
         {"columns": ["text", "city", "empty_text"], "pattern": "([a-x]+)$"},
         {"columns": ["text"], "pattern": "[^a]", "group": 0, "output": "first"},
+        {"columns": ["words"], "pattern": "([a-x]+)$"},
     ],
     "HashedNGrams": [
         {"columns": ["text", "city", "empty_text"], "n": 2, "buckets": 50},
         {"columns": ["text"], "n": 2, "buckets": 7, "unit": "word", "seed": 3, "output": "text"},
     ],
-    "Standardize": [{"columns": "numeric"}, {"columns": ["number", "constant", "nothing"], "output": "{column}_z"}],
+    "Standardize": [
+        {"columns": "numeric"},
+        {"columns": ["number", "constant", "nothing"], "output": "{column}_z"},
+        {"columns": ["visits", "scores"]},
+    ],
     "MinMax": [
         {"columns": "numeric"},
         {"columns": ["number", "constant", "nothing"], "lower": -1, "output": "{column}_scaled"},
+        {"columns": ["scores", "visits"], "output": "{column}_scaled"},
     ],
     "RobustScale": [
         {"columns": "numeric"},
         {"columns": ["number", "constant", "nothing"], "lower": 10, "upper": 90, "output": "{column}_scaled"},
+        {"columns": ["scores"], "lower": 10, "upper": 90},
     ],
     "QuantileTransform": [
         {"columns": "numeric", "n": 5},
         {"columns": ["number", "constant", "nothing", "odd", "flag"], "distribution": "normal", "output": "{column}_n"},
+        {"columns": ["scores"], "n": 5},
     ],
     "PowerTransform": [
         {"columns": "numeric"},
         {"columns": ["number", "constant", "odd"], "method": "box-cox", "output": "{column}_p"},
+        {"columns": ["visits"]},
     ],
     "Bucketize": [
         {"columns": "numeric", "boundaries": [-1, 0.5, 2**53 + 1]},
         {"columns": ["number", "flag"], "boundaries": [1], "nulls": "own", "output": "{column}_bucket"},
+        {"columns": ["visits", "scores"], "boundaries": [-1, 1.5], "nulls": "own"},
     ],
     "QuantileBucketize": [
         {"columns": "numeric", "n": 4},
         {"columns": ["number", "nothing"], "n": 10, "nulls": "own", "output": "{column}_q"},
         {"columns": ["number"], "n": 1},
+        {"columns": ["scores", "visits"], "n": 3, "nulls": "own", "output": "{column}_q"},
     ],
     "ReduceDtypes": [
         {"columns": "integer", "ranges": {"whole": [0, 100], "small": [-128, 127]}},
@@ -103,15 +133,24 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["moment"], "zone": "Asia/Kolkata", "mode": "set"},
         {"columns": ["moment"], "zone": "Europe/Dublin", "mode": "set", "ambiguous": "null", "missing": "shift"},
     ],
-    "Lower": [{"columns": ["text", "city", "empty_text"]}, {"columns": ["text"], "output": "{column}_lower"}],
+    "Lower": [
+        {"columns": ["text", "city", "empty_text"]},
+        {"columns": ["text"], "output": "{column}_lower"},
+        {"columns": ["words"], "output": "{column}_lower"},
+    ],
     "Strip": [
         {"columns": ["text", "empty_text"]},
         {"columns": ["text"], "characters": "aé", "side": "start", "output": "{column}_stripped"},
+        {"columns": ["words"], "characters": "a"},
     ],
-    "Replace": [{"columns": ["text", "empty_text"], "old": "a", "new": "$0"}],
+    "Replace": [
+        {"columns": ["text", "empty_text"], "old": "a", "new": "$0"},
+        {"columns": ["words"], "old": "a", "new": "bb"},
+    ],
     "HashBucket": [
         {"columns": ["text", "big", "small", "flag", "day"], "n": 1000},
         {"columns": ["text", "city"], "n": 7, "seed": 5, "output": "{column}_hash"},
+        {"columns": ["words", "visits"], "n": 9},
     ],
     "HashCross": [{"columns": ["text", "big", "flag", "day", "city"], "n": 2**31 - 1, "output": "crossed"}],
     "Categorify": [
@@ -119,17 +158,24 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"columns": ["text", "city"], "joint": True, "min_count": 2, "max_size": 3, "oov_buckets": 4},
         {"columns": ["city", "whole"], "combo": True, "output": "pair"},
         {"columns": ["text"], "vocabulary": ["b", "a"], "output": "{column}_id"},
+        {"columns": ["words", "visits"]},
+        {"columns": ["text", "words"], "joint": True, "min_count": 2, "oov_buckets": 3, "output": "{column}_id"},
+        {"columns": ["words"], "vocabulary": ["b", "a"]},
     ],
     "FrequencyEncode": [
         {"columns": ["text", "big", "small", "flag", "day", "empty_text"]},
         {"columns": ["big"], "statistic": "share", "output": "{column}"},
         {"columns": ["empty_text"], "statistic": "share"},
+        {"columns": ["words", "visits"]},
+        {"columns": ["words"], "statistic": "share"},
     ],
     "DropRare": [
         {"columns": ["text"], "min_count": 4},
         {"columns": ["big", "city"], "min_share": 0.2, "output": "{column}_often"},
         {"columns": ["day"], "min_count": 5, "value": "2020-01-31"},
         {"columns": ["flag"], "min_share": 0.5, "value": True},
+        {"columns": ["words"], "min_count": 7, "value": "rare"},
+        {"columns": ["visits"], "min_share": 0.2},
     ],
     "OneHot": [
         {"columns": ["text", "city"], "values": ["a", "", "日本"], "nulls": "own", "others": "own"},
@@ -189,6 +235,12 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     "ListAgg": [
         {"columns": ["visits", "scores"], "statistics": ["length", "count", "sum", "mean", "min", "max"]},
         {"columns": ["visits"], "output": "visits"},
+    ],
+    "MultiHot": [
+        {"columns": ["words", "visits"], "max_values": 8, "nulls": "own", "others": "own"},
+        {"columns": ["words"], "values": ["a", "", "é"], "nulls": "own", "others": "own", "output": "{value}/{column}"},
+        {"columns": ["visits"], "values": [3, -2]},
+        {"columns": ["visits"], "max_values": 2, "min_count": 7},
     ],
     "GroupStats": [
         {"by": ["city"], "of": ["number", "odd", "big"], "statistics": ["count", "sum", "mean", "std", "min", "max"]},

@@ -93,7 +93,7 @@ def test_a_time_of_any_zone_fills_a_zoned_column(text: str) -> None:
         (pl.String, 0, "got 0, expected a value of String"),
         (pl.Boolean, 1, "got 1, expected a value of Boolean"),
         (pl.Date, "yesterday", "got 'yesterday', expected ISO 8601 text"),
-        (pl.List(pl.Int64), 0, "got 0, expected nothing: List[Int64]"),
+        (pl.Struct({"b": pl.Int64}), 0, "got 0, expected nothing: Struct[b: Int64]"),
         (pl.Float32, 1e39, "got 1e+39, expected a value of Float32"),
         (NEW_YORK, "2020-03-08T02:30:00", "expected ISO 8601 text of a time that there is in America/New_York"),
     ],

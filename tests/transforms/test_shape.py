@@ -52,7 +52,7 @@ def test_an_unknown_type_is_named_with_those_like_it() -> None:
         (pl.Float64, "String"),
         (pl.String, "Date"),
         (pl.Date, "String"),
-        (pl.List(pl.Int8), "Int8"),
+        (pl.List(pl.Float32), "String"),
         (pl.String, "Boolean"),
     ],
 )

@@ -60,6 +60,8 @@ def same_but_for_last_digits(expected: pl.DataFrame, got: pl.DataFrame, rel_tol:
         return f"{got.height} rows, expected {expected.height}"
     for name in expected.columns:
         one, two = expected[name], got[name]
+        if _is_list_of_floats(one) and one.list.len().equals(two.list.len()):
+            one, two = one.explode(empty_as_null=False), two.explode(empty_as_null=False)
         if one.dtype.is_float() and (rel_tol is not None or one.is_null().equals(two.is_null())):
             far = _far(one, two, rel_tol)
         else:
@@ -67,6 +69,10 @@ def same_but_for_last_digits(expected: pl.DataFrame, got: pl.DataFrame, rel_tol:
         if far:
             return f"{name!r} is {two[far[0]]!r} in row {far[0]}, expected {one[far[0]]!r}"
     return ""
+
+
+def _is_list_of_floats(series: pl.Series) -> bool:
+    return isinstance(series.dtype, pl.List) and series.dtype.inner.is_float()
 
 
 def _far(one: pl.Series, two: pl.Series, rel_tol: float | None) -> list[int]:
