@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, get_args
 
 import polars as pl
@@ -19,12 +20,21 @@ from tests.imitation.fixture import from_polars, imitation, to_polars
 
 from headrace.engines.gpu import lists
 from headrace.engines.gpu.engine import GpuEngine
-from headrace.engines.kernels.lists import Operation, Reduce, Slice, Statistic, cpu
+from headrace.engines.kernels.lists import Contains, Operation, Reduce, Slice, Statistic, cpu
 
 NAN, INF = math.nan, math.inf
 ROWS = [[4, None, -1], [], None, [None], [7, 7, 7, 7]]
 REDUCTIONS = [Reduce(statistic) for statistic in get_args(Statistic)]
-PARTS = [Slice(1), Slice(-2), Slice(1, 3), Slice(1, -1), Slice(-3, -1), Slice(0, 2, pad=9), Slice(-3, pad=1)]
+PARTS = [
+    Slice(1),
+    Slice(-2),
+    Slice(1, 3),
+    Slice(1, -1),
+    Slice(-3, -1),
+    Slice(0, 2, pad=9),
+    Slice(-3, pad=1),
+    Contains(7),
+]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -64,8 +74,21 @@ def test_lists_of_integers(operation: Operation, expected: list[Any]) -> None:
     assert both(rows(ROWS), operation)["y"].to_list() == expected
 
 
+@pytest.mark.parametrize(
+    ("element", "values", "value", "expected"),
+    [
+        (pl.String, [["a", None], ["b", None], [], None], "a", [True, False, False, None]),
+        (pl.Boolean, [[True, None], [False], [None]], True, [True, False, False]),
+        (pl.Date, [[date(2024, 2, 29)], [None], None], date(2024, 2, 29), [True, False, None]),
+        (pl.Int64, [[2**53], [2**53 + 1]], 2**53 + 1, [False, True]),
+    ],
+)
+def test_whether_a_list_holds_a_value(element: Any, values: list[Any], value: Any, expected: list[Any]) -> None:
+    assert both(rows(values, element), Contains(value))["y"].to_list() == expected
+
+
 @pytest.mark.parametrize("element", [pl.Float32, pl.Float64])
-@pytest.mark.parametrize("operation", [*REDUCTIONS, *PARTS], ids=str)
+@pytest.mark.parametrize("operation", [*REDUCTIONS, *PARTS[:-1]], ids=str)
 def test_lists_of_floats(operation: Operation, element: Any) -> None:
     values = [[1.5, NAN], [NAN], [INF, 1.0], [INF, -INF], [NAN, None], [], None, [1e8, 1.0, -1e8]]
     both(rows(values, element), operation)

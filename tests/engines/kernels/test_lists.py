@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import Any, get_args
 
 import polars as pl
@@ -12,14 +13,15 @@ from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels.lists import Operation, Reduce, Slice, Statistic, output_dtype, stand_in
+from headrace.engines.kernels.lists import Contains, Operation, Reduce, Slice, Statistic, output_dtype, stand_in
 
 ENGINE = CpuEngine()
 NAN, INF = math.nan, math.inf
 ROWS = [[4, None, -1], [], None, [None], [7, 7, 7, 7]]
 FLOATS = [[1.5, NAN], [NAN], [INF, 1.0], [INF, -INF], [NAN, None], [0.1, 0.2, 0.3], [1e8, 1.0, -1e8]]
 OPERATIONS: list[Operation] = [
-    Slice(1), Slice(-2), Slice(1, 3), Slice(1, -1), Slice(-3, -1), Slice(0, 3, pad=9), *map(Reduce, get_args(Statistic))
+    Slice(1), Slice(-2), Slice(1, 3), Slice(1, -1), Slice(-3, -1), Slice(0, 3, pad=9), *map(Reduce, get_args(Statistic)),
+    Contains(7)
 ]  # fmt: skip
 
 
@@ -155,6 +157,24 @@ def test_the_type_does_not_depend_on_the_rows(operation: Operation, rows: list[A
     expected = output_dtype(operation, pl.List(pl.Float32))
     assert made(rows, operation, pl.Float32).dtype == expected
     assert stand_in(frame, "x", operation, "y").collect().schema["y"] == expected
+
+
+@pytest.mark.parametrize(
+    ("element", "rows", "value", "expected"),
+    [
+        (pl.Int16, ROWS, 7, [False, False, None, False, True]),
+        (pl.Int16, ROWS, -1, [True, False, None, False, False]),
+        (pl.String, [["a", None], ["ab"], [], None], "a", [True, False, False, None]),
+        (pl.String, [[""], [None], []], "", [True, False, False]),
+        (pl.Boolean, [[True, None], [False], [None]], True, [True, False, False]),
+        (pl.Date, [[date(2024, 2, 29)], [None], None], date(2024, 2, 29), [True, False, None]),
+        (pl.Int64, [[2**53], [2**53 + 1]], 2**53 + 1, [False, True]),
+    ],
+)
+def test_whether_a_list_holds_a_value(element: Any, rows: list[Any], value: Any, expected: list[Any]) -> None:
+    got = made(rows, Contains(value), element)
+    assert got.dtype == pl.Boolean
+    assert got.to_list() == expected
 
 
 def test_in_place() -> None:
