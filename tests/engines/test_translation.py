@@ -35,7 +35,7 @@ def queries(engine: TranslationEngine | CpuEngine) -> dict[str, pl.LazyFrame]:
         ),
         "lists": engine.lists(FRAME, "l", Reduce("sum"), "total"),
         "ngrams": engine.ngrams(FRAME, "x", Runs("word", 1, 9), "ids"),
-        "elements": engine.elements(FRAME, "l", ("l", "text"), lambda rows, _: rows.with_columns(text=pl.col("l") * 0.5)),
+        "elements": engine.elements(FRAME, "l", ("l", "h"), lambda rows, _: rows.with_columns(h=pl.col("l") / 2)),
     }
 
 
@@ -64,8 +64,9 @@ def test_integers_hash_without_a_kernel() -> None:
 @needs_cudf_polars
 def test_the_query_over_elements_is_looked_into() -> None:
     engine = TranslationEngine()
-    hashed = engine.elements(FRAME, "l", ("h",), lambda rows, on: on.lookup(rows, "l", pl.DataFrame({"value": [1]}), "h"))
-    assert untranslatable(hashed) == []
+    values = pl.DataFrame({"value": [1]})
+    found = engine.elements(FRAME, "l", ("id",), lambda rows, on: on.lookup(rows, "l", values, "id"))
+    assert untranslatable(found) == []
     assert engine.kernels == ["elements", "lookup"]
     lacking = engine.elements(FRAME, "l", ("l",), lambda rows, _: rows.with_columns(pl.col("l").cast(pl.Categorical)))
     assert untranslatable(lacking) != []

@@ -86,7 +86,7 @@ def test_kernels_within_it_and_around_it() -> None:
 def test_a_query_that_does_not_translate_falls_back_with_the_step() -> None:
     def apply(rows: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return engine.elements(
-            rows, "x", ("x",), lambda part, _: part.with_columns(pl.col("x").str.replace_all("b+", "$0c"))
+            rows, "x", ("x",), lambda part, _: part.with_columns(pl.col("x").str.replace_all("b+", "${0}c"))
         )
 
     frame = frame_of([["ab", None], None], pl.String).lazy()

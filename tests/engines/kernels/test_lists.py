@@ -20,8 +20,8 @@ NAN, INF = math.nan, math.inf
 ROWS = [[4, None, -1], [], None, [None], [7, 7, 7, 7]]
 FLOATS = [[1.5, NAN], [NAN], [INF, 1.0], [INF, -INF], [NAN, None], [0.1, 0.2, 0.3], [1e8, 1.0, -1e8]]
 OPERATIONS: list[Operation] = [
-    Slice(1), Slice(-2), Slice(1, 3), Slice(1, -1), Slice(-3, -1), Slice(0, 3, pad=9), *map(Reduce, get_args(Statistic)),
-    Contains(7)
+    Slice(1), Slice(-2), Slice(1, 3), Slice(1, -1), Slice(-3, -1), Slice(0, 3, pad=9),
+    *map(Reduce, get_args(Statistic)), Contains(7),
 ]  # fmt: skip
 
 
