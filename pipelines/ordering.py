@@ -13,6 +13,7 @@ import polars as pl
 
 from headrace.pipelines.work import whole_folder
 from headrace.transforms.base import Order
+from headrace.transforms.order import by_order
 
 RANGE_BYTES: Final = 64 << 20
 """Rows that are sorted at once, about."""
@@ -41,14 +42,13 @@ def in_one_order(files: Sequence[Path], order: Order, folder: Path) -> pl.DataFr
         with whole_folder(folder) as made:
             splitters = _splitters(files, order, -(-size // RANGE_BYTES))
             bounds = [_bounds(file, order, splitters) for file in files]
-            names, last = [c for c, _ in order], [last for _, last in order]
             for number in range(len(splitters) + 1):
                 # Mapped anew each time: pages of what is done do not stay this process's.
                 parts = [
                     pl.read_ipc(file, memory_map=True).slice(places[number], places[number + 1] - places[number])
                     for file, places in zip(files, bounds, strict=True)
                 ]
-                leave(pl.concat(parts).sort(names, descending=last), made / f"{number:05d}.arrow")
+                leave(by_order(pl.concat(parts), order), made / f"{number:05d}.arrow")
     return together(sorted(folder.glob("*.arrow")))
 
 
@@ -57,8 +57,7 @@ def _splitters(files: Sequence[Path], order: Order, ranges: int) -> list[tuple[A
     names = [c for c, _ in order]
     tables = [pl.read_ipc(file, memory_map=True).select(names) for file in files]
     step = max(1, sum(table.height for table in tables) // (ranges * _SAMPLED))
-    sample = pl.concat([table.gather_every(step) for table in tables])
-    sample = sample.sort(names, descending=[last for _, last in order])
+    sample = by_order(pl.concat([table.gather_every(step) for table in tables]), order)
     places = [number * sample.height // ranges for number in range(1, ranges) if sample.height]
     return list(dict.fromkeys(sample.row(place) for place in places))
 

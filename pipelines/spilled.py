@@ -8,7 +8,7 @@ reads about `SPILLED_BYTES`; how many buckets there are follows from what was me
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,8 @@ def scatter_groups(task: Task) -> Merged:
     """Merge what a pass measured in some partitions for one learner, and cut it into buckets; it leaves no rows."""
     work = open_work(task.work)
     target = _scattered(work, task.item, task.bucket)
-    if _taken_up(work, task) or answered(target):
+    merged_already = all(_merged(work, task.item, bucket).exists() for bucket in range(task.buckets))
+    if merged_already or _taken_up(work, task) or answered(target):
         return Merged(0, noted(target))
     learner, engine = work.resolved.steps[task.item].learner, open_engine(task.engine)
     files, tasks = partial_files(work, task.number, task.item), scattering(work, task.buckets)
@@ -73,13 +74,16 @@ def merge_groups(task: Task) -> Merged:
 
 
 def spilled(work: Work, index: int, buckets: int, learner: Learner) -> pl.DataFrame:
-    """What is left of one learner's statistics in all buckets, in its order: files that are mapped into memory."""
+    """What is left of one learner's statistics in all buckets, in its order: files that are mapped into memory.
+
+    What it was made of goes on the way, so that the disk holds the groups three times at most.
+    """
     files = [_merged(work, index, bucket) for bucket in range(buckets)]
+    _remove(_folder(work, index).glob("scattered-*"))
     if not learner.order:
         return together(files)
     ordered = in_one_order(files, learner.order, _ordered(work, index))
-    for file in files:
-        file.unlink(missing_ok=True)
+    _remove(files)
     return ordered
 
 
@@ -98,6 +102,11 @@ def clear(work: Work, index: int) -> None:
 def is_learned(work: Work, index: int) -> bool:
     """Whether a learner has learned, so that nothing that was measured for it is needed any more."""
     return (work.path / "learned" / str(index) / "step.json").exists()
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _taken_up(work: Work, task: Task) -> bool:
