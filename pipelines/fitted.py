@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.cpu import CpuEngine
 from headrace.schemas.checks import loses_nothing
-from headrace.schemas.dtypes import dtype_name, parse_dtype
+from headrace.schemas.dtypes import dtype_name, instance, parse_dtype
 from headrace.schemas.errors import DataError, HeadraceError, PipelineError
 from headrace.schemas.names import ROW
 from headrace.transforms.base import Selection, Transform, to_plain
@@ -209,14 +209,29 @@ class FittedPipeline(BaseModel):
 
     def _from_dicts(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         names = dict.fromkeys(name for row in rows for name in row)
-        schema = {name: self.source.get(name) for name in names}
+        expected = {name: self.source.get(name) for name in names}
+        # Of lists Polars would take elements of any type, and make null of those that it cannot turn.
+        schema = {name: None if isinstance(dtype, pl.List) else dtype for name, dtype in expected.items()}
+        floats = [name for name, dtype in expected.items() if _is_list_of_floats(dtype)]
         try:
-            return pl.DataFrame([dict(row) for row in rows], schema=schema, strict=True)
+            made = [{**row, **{name: _as_floats(row[name]) for name in floats if name in row}} for row in rows]
+            frame = pl.DataFrame(made, schema=schema, strict=True, infer_schema_length=None)
+            return frame.cast({name: self.source[name] for name in floats if _is_list_of_floats(frame.schema[name])})
         except (pl.exceptions.PolarsError, TypeError, ValueError) as problem:
             raise DataError(
                 f"a value does not fit its column: {str(problem).splitlines()[0]}",
                 hint="give dates and times as datetime values, numbers as numbers",
             ) from problem
+
+
+def _is_list_of_floats(dtype: pl.DataType | None) -> bool:
+    return isinstance(dtype, pl.List) and dtype.inner.is_float()
+
+
+def _as_floats(values: Any) -> Any:
+    """A list of floats without whole numbers as such, which JSON writes and Polars takes for another type."""
+    whole = isinstance(values, list | tuple) and any(type(v) is int for v in values)
+    return [float(v) if type(v) is int else v for v in values] if whole else values
 
 
 class _NotAllowed(PipelineError):
@@ -242,6 +257,8 @@ def _mending(name: str, got: pl.DataType, expected: pl.DataType) -> str:
 
 def _fits(got: pl.DataType, expected: pl.DataType) -> bool:
     """Whether a cast keeps each value or fails: integers among each other, moments of one zone."""
+    if isinstance(got, pl.List) and isinstance(expected, pl.List):
+        return _fits(instance(got.inner), instance(expected.inner))
     if isinstance(got, pl.Datetime) and isinstance(expected, pl.Datetime):
         return got.time_zone == expected.time_zone
     return loses_nothing(got, expected) or (got.is_integer() and (expected.is_integer() or expected.is_float()))
