@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -55,27 +55,25 @@ def stand_in(frame: pl.LazyFrame, column: str, outputs: Sequence[str], query: Qu
 def _mapped(query: Query, column: str, output: str, dtype: pl.DataType, lists: pl.Series) -> pl.Series:
     if not len(lists):
         return pl.Series(output, [], dtype)
-    offsets, values, null = _elements(lists)
+    array = lists.to_arrow(compat_level=_AS_IT_LIES)
+    offsets, elements = _elements(array)
+    values = pl.Series(column, elements, inner(lists.dtype))
     made = query(pl.DataFrame({column: values}).lazy()).select(output).collect()[output]
     if len(made) != len(values):
         raise AssertionError(f"the query made {len(made)} of {len(values)} elements of {column!r}")
-    array = pa.LargeListArray.from_arrays(
-        pa.array(offsets), made.to_arrow(compat_level=_AS_IT_LIES), mask=pa.array(null) if null.any() else None
-    )
-    return pl.Series(output, array, dtype)
+    null = array.is_null() if array.null_count else None
+    found = pa.LargeListArray.from_arrays(offsets, made.to_arrow(compat_level=_AS_IT_LIES), mask=null)
+    return pl.Series(output, found, dtype)
 
 
-def _elements(lists: pl.Series) -> tuple[np.ndarray[Any, Any], pl.Series, np.ndarray[Any, Any]]:
-    """Where each list begins and ends, the elements of all of them, and which are null."""
-    array = lists.to_arrow(compat_level=_AS_IT_LIES)
-    null = array.is_null().to_numpy(zero_copy_only=False)
+def _elements(array: pa.LargeListArray) -> tuple[pa.Array, pa.Array]:
+    """Where each list begins and ends, and the elements of all lists that are not null."""
     offsets = array.offsets.to_numpy()
-    sizes = np.diff(offsets)
-    if sizes[null].any():  # elements that a null list is over
-        values, offsets = array.flatten(), np.concatenate([[0], np.cumsum(np.where(null, 0, sizes))])
-    else:
-        values, offsets = array.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
-    return offsets, pl.Series(lists.name, values, inner(lists.dtype)), null
+    if array.null_count:
+        sizes, null = np.diff(offsets), array.is_null().to_numpy(zero_copy_only=False)
+        if sizes[null].any():  # elements that a null list is over
+            return pa.array(np.concatenate([[0], np.cumsum(np.where(null, 0, sizes))])), array.flatten()
+    return pa.array(offsets - offsets[0]), array.values.slice(offsets[0], offsets[-1] - offsets[0])
 
 
 def _made(output: str) -> str:
