@@ -38,27 +38,28 @@ def summary(frame: pl.LazyFrame, columns: Columns) -> pl.LazyFrame:
 
     NaN, infinities and null are left out. Sorts each column once; at most `CELLS` + 2 `TAIL` rows per column.
     """
-    ranked = frame.select(_finite(c).sort(nulls_last=True).alias(c) for c in columns).with_row_index(_RANK)
-    rank = pl.col(_RANK).cast(pl.Int64) - TAIL  # of the values between the tails
-    parts = []
-    for position, column in enumerate(columns):
-        between = pl.col(column).count().cast(pl.Int64) - 2 * TAIL
-        alone = (rank < 0) | (rank >= between)
-        rows = pl.when(between > 0).then(between).otherwise(1)
-        cells = pl.when(rows < CELLS).then(rows).otherwise(CELLS)
-        cell = rank * cells // rows
-        first = (cell * rows + cells - 1) // cells
-        parts.append(
-            ranked.select(
-                pl.lit(position, pl.UInt16).alias("column"),
-                pl.col(column).alias("value"),
-                pl.when(alone).then(1).otherwise(rank - first + 1).alias("weight"),
-                (alone | ((rank + 1) * cells // rows > cell)).alias(_END),
-            )
-            .filter(pl.col(_END) & pl.col("value").is_not_null())
-            .drop(_END)
-        )
-    return pl.concat(parts, how="vertical")
+    values = frame.select(_finite(c).sort(nulls_last=True).alias(c) for c in columns)
+    return pl.concat([_cut(values, position, column) for position, column in enumerate(columns)], how="vertical")
+
+
+def _cut(values: pl.LazyFrame, position: int, column: str) -> pl.LazyFrame:
+    """The tails and the ends of the cells of one sorted column, found by their ranks."""
+    count = pl.col(column).count().cast(pl.Int64)
+    between = pl.when(count > 2 * TAIL).then(count - 2 * TAIL).otherwise(0)  # of the values between the tails
+    cells = pl.when(between < CELLS).then(between).otherwise(CELLS)
+    place = pl.lit(pl.Series(range(CELLS + 2 * TAIL), dtype=pl.Int64))
+    cell = place - TAIL
+    inside = (cell >= 0) & (cell < cells)
+    divisor = pl.when(cells > 0).then(cells).otherwise(1)
+    first, next_ = ((number * between + divisor - 1) // divisor for number in (cell, cell + 1))
+    rank = pl.when(cell < 0).then(place).when(inside).then(next_ - 1 + TAIL).otherwise(place + between - cells)
+    weight = pl.when(inside).then(next_ - first).otherwise(1)
+    there = rank < count
+    return values.select(
+        pl.lit(position, pl.UInt16).alias("column"),
+        pl.col(column).gather(rank.filter(there)).alias("value"),
+        weight.cast(pl.Int64).filter(there).alias("weight"),
+    )
 
 
 class Merged:
@@ -139,10 +140,6 @@ def points(total: pl.DataFrame, position: int) -> tuple[Floats, Floats]:
 def exactly(fraction: float | Fraction) -> Fraction:
     """The decimal fraction that a float is written as: 0.07 is seven of a hundred."""
     return fraction if isinstance(fraction, Fraction) else Fraction(repr(fraction))
-
-
-_RANK = "__rank"
-_END = "__end"
 
 
 def _between(low: float, high: float, share: float) -> float:
