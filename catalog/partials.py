@@ -95,7 +95,7 @@ def merge(partials: Sequence[Partial]) -> Partial:
     rows = at - partials[0].first_row
     stride = max(sample_stride(at), *(partial.stride for partial in partials))
     samples = [thin(partial.sample, partial.first_row, partial.stride, stride) for partial in partials]
-    columns = [_merge_column(parts) for parts in zip(*(partial.columns for partial in partials), strict=True)]
+    columns = [merge_column(parts) for parts in zip(*(partial.columns for partial in partials), strict=True)]
     return Partial(partials[0].first_row, rows, stride, pl.concat(samples), tuple(columns))
 
 
@@ -111,7 +111,8 @@ def thin(sample: pl.DataFrame, first_row: int, stride: int, wider: int) -> pl.Da
     return sample if step == 1 else sample.gather_every(step, -first % step)
 
 
-def _merge_column(parts: tuple[ColumnPartial, ...]) -> ColumnPartial:
+def merge_column(parts: Sequence[ColumnPartial]) -> ColumnPartial:
+    """A column's counts, moments, values and hashes in all of some runs of rows."""
     total = parts[0]
     for part in parts[1:]:
         total = _moments(total, part)

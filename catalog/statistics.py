@@ -13,7 +13,7 @@ from headrace.catalog.scalars import Row, measure_scalars
 from headrace.catalog.summary import summarize
 from headrace.engines.engine import Engine, Held, TaskEngine
 
-__all__ = ["measure", "merge", "summarize"]
+__all__ = ["measure", "measured_dtype", "merge", "summarize"]
 
 TEXT: Final = 256
 """Characters of a text that min, max and top keep."""
@@ -76,6 +76,11 @@ def _stored(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return column.cast(pl.String)
     return column
+
+
+def measured_dtype(dtype: pl.DataType) -> pl.DataType:
+    """The type of a column's values as they are measured: dates and times as integers, booleans as 0 and 1."""
+    return pl.DataFrame(schema={"value": dtype}).select(_stored("value", dtype)).schema["value"]
 
 
 def _family(dtype: pl.DataType) -> Family:

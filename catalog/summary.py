@@ -23,13 +23,25 @@ def summarize(partial: Partial) -> dict[str, Statistics]:
 
 
 def _summarize(column: ColumnPartial, partial: Partial) -> Statistics:
+    if column.values is None and column.family != "opaque":
+        return summarize_column(column, _counted(partial.sample[column.name]), exact=partial.stride == 1)
+    return summarize_column(column, column.values, exact=True)
+
+
+def summarize_column(column: ColumnPartial, values: pl.DataFrame | None, *, exact: bool) -> Statistics:
+    """The statistics of one column.
+
+    Parameters
+    ----------
+    values
+        value, count of finite values, by value: of all rows if `exact`, else of a sample. Of no use for an opaque
+        column.
+    """
     counts = Statistics(
         count=column.rows, nulls=column.nulls, nans=column.nans, infinities=column.infinities
     ).model_dump(exclude_defaults=True)
-    if column.family == "opaque":
+    if column.family == "opaque" or values is None:
         return Statistics(**counts)
-    values = column.values if column.values is not None else _sampled(column, partial.sample)
-    exact = column.values is not None or partial.stride == 1
     distinct, distinct_error = _distinct(column)
     rows = int(values["count"].sum())
     number = column.family == "number"
@@ -41,8 +53,8 @@ def _summarize(column: ColumnPartial, partial: Partial) -> Statistics:
     continuous = values.schema["value"].is_float() and column.values is None
     return Statistics(
         **counts,
-        min=_scalar(column.min, column),
-        max=_scalar(column.max, column),
+        min=scalar(column.min, column),
+        max=scalar(column.max, column),
         mean=mean if number and column.finite and math.isfinite(mean) else None,
         std=math.sqrt(variance) if number and math.isfinite(variance) else None,
         distinct=distinct,
@@ -55,11 +67,17 @@ def _summarize(column: ColumnPartial, partial: Partial) -> Statistics:
     )
 
 
-def _sampled(column: ColumnPartial, sample: pl.DataFrame) -> pl.DataFrame:
-    """value, count of the finite values in the sample, by value."""
-    values = sample[column.name].drop_nulls()
-    if values.dtype.is_float():
-        values = values.filter(values.is_finite()) + 0.0  # one zero
+def sampled(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Of rows with a `value`, those that are finite, with one zero."""
+    value = pl.col("value")
+    if not rows.collect_schema()["value"].is_float():
+        return rows.filter(value.is_not_null())
+    return rows.filter(value.is_finite()).with_columns(value + 0.0)
+
+
+def _counted(sample: pl.Series) -> pl.DataFrame:
+    """value, count of the finite values in a sample, by value."""
+    values = sampled(sample.alias("value").to_frame().lazy()).collect()["value"]
     return values.sort().rle().struct.unnest().select("value", count=pl.col("len").cast(pl.UInt64))
 
 
@@ -86,7 +104,7 @@ def _quantiles(values: pl.DataFrame, column: ColumnPartial) -> dict[str, Scalar]
     ranks = pl.Series([max(1, math.ceil(total * q - 1e-9)) for q in QUANTILES], dtype=pl.UInt64)
     found = values["value"].gather(upto.search_sorted(ranks, side="left"))
     named = zip(QUANTILES, found.to_list(), strict=True)
-    return {f"{q:g}": value for q, raw in named if (value := _scalar(raw, column)) is not None}
+    return {f"{q:g}": value for q, raw in named if (value := scalar(raw, column)) is not None}
 
 
 def _histogram(values: pl.DataFrame, column: ColumnPartial) -> Histogram | None:
@@ -113,10 +131,11 @@ def _histogram(values: pl.DataFrame, column: ColumnPartial) -> Histogram | None:
 def _top(values: pl.DataFrame, column: ColumnPartial) -> tuple[TopValue, ...]:
     """The most frequent values, those of equal count by value."""
     first = values.sort(["count", "value"], descending=[True, False]).head(TOP)
-    return tuple(TopValue(value=_scalar(value, column), count=int(count)) for value, count in first.iter_rows())
+    return tuple(TopValue(value=scalar(value, column), count=int(count)) for value, count in first.iter_rows())
 
 
-def _scalar(value: Scalar | None, column: ColumnPartial) -> Scalar | None:
+def scalar(value: Scalar | None, column: ColumnPartial) -> Scalar | None:
+    """A value as JSON has it: dates and times as ISO 8601."""
     if value is None or column.family != "temporal":
         return value
     integers = pl.Series([value], dtype=pl.Int32 if column.dtype == pl.Date else pl.Int64)

@@ -13,6 +13,8 @@ from headrace.catalog.manifest import Statistics
 from headrace.catalog.partials import Partial, merge
 from headrace.catalog.records import File
 from headrace.catalog.shards import shard_path, write_shard
+from headrace.catalog.sketch import sketch
+from headrace.catalog.sketch_files import FOLDER, save_sketches
 from headrace.catalog.statistics import measure
 from headrace.catalog.summary import summarize
 from headrace.engines.executor import Executor
@@ -116,9 +118,11 @@ def write_shards(
     by_split = {
         name: [shard for shard in shards if shard.split == i] for i, name in enumerate(work.pipeline.split.names)
     }
+    totals = {name: merge([shard.statistics for shard in some]) for name, some in by_split.items()}
+    save_sketches(build / FOLDER, {name: sketch(total) for name, total in totals.items()})
     return Written(
         files={name: tuple(shard.file for shard in some) for name, some in by_split.items()},
-        statistics={name: summarize(merge([shard.statistics for shard in some])) for name, some in by_split.items()},
+        statistics={name: summarize(total) for name, total in totals.items()},
         fallbacks=tuple(dict.fromkeys(note for shard in shards for note in shard.fallbacks)),
     )
 
