@@ -77,6 +77,9 @@ class CpuEngine:
     def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
         return xxhash64.cpu(frame, column, dtype, seed, output)
 
+    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
+        return xxhash64.cpu_pair(frame, first, second, output, seed)
+
     def join_asof(
         self,
         frame: pl.LazyFrame,

@@ -69,6 +69,8 @@ class Engine(Protocol):
         self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
     ) -> pl.LazyFrame: ...
 
+    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame: ...
+
     def join_asof(
         self,
         frame: pl.LazyFrame,

@@ -50,9 +50,12 @@ class TranslationEngine:
 
     def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
         if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
-            return xxhash64.cpu(frame, column, dtype, seed, output)
+            return xxhash64.anywhere(frame, column, dtype, seed, output)
         self.kernels.append("hash64")
         return xxhash64.stand_in(frame, column, output)
+
+    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
+        return frame.with_columns(xxhash64.pair(pl.col(first), pl.col(second), seed).alias(output))
 
     def join_asof(
         self,

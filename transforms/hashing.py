@@ -9,7 +9,6 @@ import polars as pl
 from pydantic import Field
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels import xxhash64
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import CATEGORY, Accepts, Ids, Transform
 from headrace.transforms.columns import Columns
@@ -116,14 +115,11 @@ class HashCross(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         hashed, hashes = _hash(frame, self.columns, self.seed, engine)
-        first, *others = (pl.col(h).fill_null(pl.lit(NULL_HASH, pl.UInt64)) for h in hashes)
-        crossed = first
-        for number, other in enumerate(others):
-            # Each pair in a query of its own: the hash reads h several times, which would double with every column.
-            hashed = hashed.with_columns(xxhash64.pair(crossed, other, self.seed).alias(f"{_HASH}x{number}"))
-            crossed = pl.col(f"{_HASH}x{number}")
-        extra = [f"{_HASH}x{number}" for number in range(len(others))]
-        return hashed.with_columns(_bucket(crossed, self.n).alias(self.output)).drop([*hashes, *extra])
+        first, *others = hashes
+        hashed = hashed.with_columns(pl.col(hashes).fill_null(pl.lit(NULL_HASH, pl.UInt64)))
+        for other in others:
+            hashed = engine.hash64_pair(hashed, first, other, first, self.seed)
+        return hashed.with_columns(_bucket(pl.col(first), self.n).alias(self.output)).drop(hashes)
 
 
 def _hash(frame: pl.LazyFrame, columns: Columns, seed: int, engine: Engine) -> tuple[pl.LazyFrame, list[str]]:

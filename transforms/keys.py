@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels import xxhash64
 
 
 def combined(columns: tuple[str, ...], schema: pl.Schema) -> pl.Expr:
@@ -29,7 +28,8 @@ def hash64(
         frame = engine.hash64(frame, column, schema[column], hashed)
     frame = frame.with_columns(pl.col(hashes[0]).fill_null(0).alias(output))
     for hashed in hashes[1:]:
-        frame = frame.with_columns(xxhash64.pair(pl.col(output), pl.col(hashed).fill_null(0), 0).alias(output))
+        frame = frame.with_columns(pl.col(hashed).fill_null(0))
+        frame = engine.hash64_pair(frame, output, hashed, output)
     return frame.drop(hashes)
 
 

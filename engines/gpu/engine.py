@@ -163,12 +163,15 @@ class GpuEngine:
 
     def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
         if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
-            return hashing.cpu(frame, column, dtype, seed, output)
+            return hashing.anywhere(frame, column, dtype, seed, output)
 
         def body(rows: DeviceFrame) -> DeviceFrame:
             return xxhash64.gpu(rows, column, output, seed)
 
         return self._chains.add(frame, Kernel((column,), {output: pl.UInt64()}, body), self._run)
+
+    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
+        return frame.with_columns(hashing.pair(pl.col(first), pl.col(second), seed).alias(output))
 
     def join_asof(
         self,
