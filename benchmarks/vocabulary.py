@@ -11,12 +11,9 @@ looked up on a machine that holds it. Adds a line to `vocabulary.json` in `--out
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -25,8 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benchmarks.fit_alone import fit_alone, keep, measured
 from benchmarks.machine import describe
 from benchmarks.measure import measure
+from headrace.pipelines.model import Pipeline
+from headrace.schemas.contract import Column, Contract
 
 Kind = Literal["integer", "string"]
 
@@ -65,87 +65,25 @@ def _texts(words: NDArray[np.uint64]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(words), [None, pa.py_buffer(offsets), pa.py_buffer(text)])
 
 
-def fit_alone(source: Path, catalog: Path, kind: Kind, threads: int) -> dict[str, int]:
-    """Fit in this process: how many values have an id, the bytes in the work folder, partitions and peaks of memory."""
-    from headrace.engines.executor import InlineExecutor
-    from headrace.engines.open import CPU
-    from headrace.pipelines.fit import fit
-    from headrace.pipelines.model import Pipeline
-    from headrace.pipelines.options import RunOptions
-    from headrace.pipelines.stages import prepare
-    from headrace.pipelines.work import open_work
-    from headrace.schemas.contract import Column, Contract
-    from headrace.transforms.categorified import Categorified
-
-    pipeline = Pipeline.model_validate(
+def pipeline_of(source: Path, kind: Kind) -> Pipeline:
+    """Categorify at its default settings, of all rows."""
+    contract = Contract(
+        name="vocabulary",
+        columns=(
+            Column(name="value", dtype="Int64" if kind == "integer" else "String", required=True),
+            Column(name="label", dtype="Int64", required=True, role="target"),
+        ),
+    )
+    return Pipeline.model_validate(
         {
             "name": "vocabulary",
             "source": {"path": "*.parquet", "root": str(source)},
-            "contract": Contract(
-                name="vocabulary",
-                columns=(
-                    Column(name="value", dtype="Int64" if kind == "integer" else "String", required=True),
-                    Column(name="label", dtype="Int64", required=True, role="target"),
-                ),
-            ),
+            "contract": contract,
             "steps": [{"Categorify": {"columns": ["value"]}}],
             "target": "label",
             "split": {"by": "fraction", "fractions": {"train": 1.0}},
         }
     )
-    _, lock = prepare(pipeline, RunOptions(catalog=str(catalog), engine="cpu"))
-    with lock:
-        work = open_work(str(lock.path))
-        watch = Watch(work.path)
-        watch.start()
-        fit(work, InlineExecutor(threads), CPU)
-        watch.stop()
-        step = work.learned(0)
-        assert isinstance(step, Categorified)
-        learned = step.vocabulary.height
-        partitions = len(work.plan.partitions)
-        lock.remove()
-    return {
-        "learned": learned,
-        "partitions": partitions,
-        "spilled_bytes": watch.most_bytes,
-        "anonymous": watch.most_anonymous,
-    }
-
-
-class Watch(threading.Thread):
-    """Looks twice a second at how large a folder is, and at the memory of this process that no file is mapped into."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(daemon=True)
-        self.most_bytes = self.most_anonymous = 0
-        self._folder = folder
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        while not self._over.wait(0.5):
-            self.most_bytes = max(self.most_bytes, _size(self._folder))
-            self.most_anonymous = max(self.most_anonymous, _anonymous())
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += os.stat(os.path.join(place, name)).st_size
-    return total
-
-
-def _anonymous() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) << 10
-    return 0
 
 
 def main() -> None:
@@ -159,7 +97,8 @@ def main() -> None:
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        found = fit_alone(options.alone / "source", options.alone / "catalog", options.kind, options.threads)
+        pipeline = pipeline_of(options.alone / "source", options.kind)
+        found = fit_alone(pipeline, options.alone / "catalog", options.threads)
         (options.alone / "found.json").write_text(json.dumps(found))
         return
     with tempfile.TemporaryDirectory(prefix="vocabulary-", dir=options.folder) as name:
@@ -168,27 +107,18 @@ def main() -> None:
         words = ["--values", options.values, "--kind", options.kind, "--threads", options.threads, "--alone", folder]
         run = measure([sys.executable, "-m", "benchmarks.vocabulary", *map(str, words)])
         found = json.loads((folder / "found.json").read_text())
-        assert found["learned"] == options.values, found
+        assert found.pop("vocabularies") == [options.values]
         result = {
             "values": options.values,
             "kind": options.kind,
-            "seconds": run.wall_s,
-            "cpu_seconds": round(run.user_s + run.system_s, 1),
-            "peak_mb": run.peak_process_mb,
-            "peak_anonymous_mb": round(found["anonymous"] / 1e6, 1),
-            "spilled_mb": round(found["spilled_bytes"] / 1e6, 1),
-            "source_mb": round(source / 1e6, 1),
-            "partitions": found["partitions"],
             "threads": options.threads,
-            "load": run.load,
+            "source_mb": round(source / 1e6, 1),
+            **measured(run),
+            **found,
             "machine": describe(folder),
         }
     print(json.dumps({key: value for key, value in result.items() if key != "machine"}))
-    path = options.out / "vocabulary.json"
-    kept = json.loads(path.read_text()) if path.exists() else []
-    same = (options.values, options.kind, options.threads)
-    kept = [one for one in kept if (one["values"], one["kind"], one["threads"]) != same]
-    path.write_text(json.dumps([*kept, result], indent=1) + "\n")
+    keep(options.out / "vocabulary.json", result, ("values", "kind", "threads"))
 
 
 if __name__ == "__main__":
