@@ -58,7 +58,8 @@ def cpu(
         known = utc(known_at, schema[known_at]).alias(_TIME)
         events = numbered.select(*keys, known, pl.lit(None, pl.UInt32).alias(_ORDER), *own)
         points = pl.concat([events, numbered.select(*keys, time, _ORDER, *unknown)])
-    line = points.drop_nulls([_TIME, *by]).sort([*by, _TIME, _ORDER], nulls_last=False, maintain_order=True)
+    # Of equal times what became known stands before the questions, and rows in their order, as they do in `points`.
+    line = points.drop_nulls([_TIME, *by]).sort(_TIME, maintain_order=True)
     answers = (
         line.with_columns(_window(o, length).over(list(by)).alias(o.name) for o in outputs)
         .drop_nulls(_ORDER)
