@@ -69,6 +69,11 @@ def total(ordered: pl.DataFrame, column: str) -> Moments:
     return moments
 
 
+def bounded(value: pl.Expr) -> pl.Expr:
+    """A Float64 with null for NaN, infinities and what is beyond `LIMIT`."""
+    return pl.when(value.is_between(-LIMIT, LIMIT, closed="none")).then(value)
+
+
 def _bounded(column: str) -> pl.Expr:
     value = pl.col(column).cast(pl.Float64)
-    return pl.when(value.abs() < LIMIT).then(value).alias(column)
+    return bounded(value).alias(column)

@@ -10,10 +10,9 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.transforms import quantiles
+from headrace.transforms import moments, quantiles
 from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated
 from headrace.transforms.columns import Columns
-from headrace.transforms.moments import LIMIT
 
 Percent = Annotated[int, Field(ge=1, le=99)]
 
@@ -68,8 +67,7 @@ class MinMax(Learner):
         return self
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        values = ((column, pl.col(column).cast(pl.Float64)) for column in self.columns)
-        bounded = frame.select(pl.when(v.abs() < LIMIT).then(v).alias(c) for c, v in values)
+        bounded = frame.select(moments.bounded(pl.col(c).cast(pl.Float64)).alias(c) for c in self.columns)
         return bounded.select(
             end for c in self.columns for end in (pl.col(c).min().alias(f"{c}:min"), pl.col(c).max().alias(f"{c}:max"))
         )
