@@ -60,6 +60,19 @@ def test_operators_of_every_family_publish_the_same(tmp_path: Path, order: str, 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_gpu", "small_units")
+def test_statistics_of_many_groups_are_merged_by_bucket_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = every_family(tmp_path / "source", 300, files=2)
+    cpu = published(pipeline, tmp_path / "cpu", cluster="inline")
+    monkeypatch.setattr("headrace.pipelines.fit.buckets_of", lambda measured: dict.fromkeys(measured, 3))
+    gpu = published(pipeline, tmp_path / "gpu", engine="gpu", cluster="inline", partition_bytes=1, strict_gpu=True)
+    assert_same_dataset(cpu, gpu)
+    assert gpu[0].producer.fallbacks == ()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_gpu", "small_units")
 def test_windows_that_drop_rows_publish_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.pipelines.plan.BUCKET_ROWS", 300)
     cpu, gpu = both(sequences(tmp_path / "source", 1000, files=2), tmp_path, partition_bytes=1, strict_gpu=True)
