@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test check fast lint types layers bench gpu-test gpu-bench clean
+.PHONY: help setup demo test check fast lint types layers conformance bench gpu-test gpu-bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(DEV_STAMP) ## make .venv with everything that development needs
 
@@ -43,6 +43,9 @@ LATER := tests/gpu tests/engines/gpu tests/imitation tests/benchmarks
 
 fast: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check $(LATER:%=--ignore=%)
+
+conformance: $(DEV_STAMP) ## try every law on every operator, print the table, write docs/operators.md and its pages
+	$(BIN)/python -m tests.conformance --write docs
 
 bench: $(DEV_STAMP) ## headrace against a hand-written script, pandas and scikit-learn
 	$(BIN)/python -m benchmarks.ctr_compare

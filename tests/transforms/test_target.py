@@ -222,7 +222,8 @@ def test_fields_that_do_not_fit(fields: dict[str, Any], message: str) -> None:
 
 
 def test_columns_that_do_not_fit() -> None:
-    schema = pl.Schema({"c": pl.String(), "d": pl.String(), "f": pl.Float64(), "y": pl.Float64(), "l": pl.List(pl.Int64)})
+    numbers = {"f": pl.Float64(), "y": pl.Float64()}
+    schema = pl.Schema({"c": pl.String(), "d": pl.String(), **numbers, "l": pl.List(pl.Int64)})
     with pytest.raises(PipelineError, match="as target, got String in 'c'"):
         TargetEncode(columns=["d"], target="c", fold_on=["d"]).resolve(schema)
     with pytest.raises(PipelineError, match="got Float64 in column 'f'"):
