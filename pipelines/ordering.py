@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,13 +65,13 @@ def _splitters(files: Sequence[Path], order: Order, ranges: int) -> list[tuple[A
 def _bounds(file: Path, order: Order, splitters: Sequence[tuple[Any, ...]]) -> list[int]:
     """Where the rows of each range begin in a file, and where the last one's end."""
     table = pl.read_ipc(file, memory_map=True).select(c for c, _ in order)
-    key = cmp_to_key(lambda one, other: _compared(one, other, order))
+    key = cmp_to_key(partial(_compared, order))
     rows = range(table.height)
     starts = [bisect_left(rows, key(splitter), key=lambda place: key(table.row(place))) for splitter in splitters]
     return [0, *starts, table.height]
 
 
-def _compared(one: tuple[Any, ...], other: tuple[Any, ...], order: Order) -> int:
+def _compared(order: Order, one: tuple[Any, ...], other: tuple[Any, ...]) -> int:
     for a, b, (_, last) in zip(one, other, order, strict=True):
         if a != b:
             return 1 if (a < b) == last else -1

@@ -190,7 +190,7 @@ class DropRare(Learner):
         found = counts.ordered(self.settle(total) if total.columns else total)
         if self.min_share is not None:
             least = math.ceil(Fraction(str(self.min_share)) * int(found[counts.COUNT].sum()))
-            found = found.head((found[counts.COUNT] >= least).sum())
+            found = found.head(int((found[counts.COUNT] >= least).sum()))
         return RareDropped(columns=self.columns, value=self.value, output=self.output, kept=Table(found))
 
 
