@@ -122,14 +122,31 @@ class Expanding(Window):
         rows = history.numbered(frame, self.by, self.order).with_columns(
             term.cast(pl.Int64).fill_null(0).alias(name) for name, term in terms.items()
         )
-        summed = rows.with_columns(self._earlier(name) for name in terms)
-        return history.forgotten(summed.with_columns(results)).drop(terms)
+        summed = self._earlier(rows, list(terms)).with_columns(results).sort(history.INDEX)
+        return history.forgotten(summed).drop(*terms, _PLACE, _TIME, _ENTITY)
 
-    def _earlier(self, term: str) -> pl.Expr:
-        """The sum over the rows of an earlier time: that up to the row less that over the rows of its own time."""
-        total = pl.col(term).cum_sum()
-        upto = total.over(*self.by, history.PLACED, order_by=[self.order, history.INDEX])
-        return upto - total.over(*self.by, history.PLACED, self.order, order_by=[history.INDEX])
+    def _earlier(self, rows: pl.LazyFrame, terms: list[str]) -> pl.LazyFrame:
+        """The rows by entity and time, with each term summed over the rows of the entity that are of an earlier time.
+
+        That is what all rows before those of its time sum up to, less what all rows before the entity do; integers
+        may wrap around on the way. Nothing is grouped: a window per entity and time would cost fifty times as much.
+        """
+        ordered = rows.sort(*self.by, self.order, maintain_order=True).with_row_index(_PLACE)
+        keys = (pl.col(c) == pl.col(c).shift(1) for c in self.by)
+        same = pl.all_horizontal(pl.col(history.PLACED).shift(1), *keys).fill_null(False)
+        same_time = (pl.col(self.order) == pl.col(self.order).shift(1)).fill_null(False)
+        place = pl.col(_PLACE).cast(pl.Int64)
+        begun = ordered.with_columns(
+            *(pl.col(name).cum_sum() - pl.col(name) for name in terms),
+            pl.when(same & same_time).then(0).otherwise(place).alias(_TIME),
+            pl.when(same).then(0).otherwise(place).alias(_ENTITY),
+        ).with_columns(pl.col(_TIME).cum_max(), pl.col(_ENTITY).cum_max())
+        return begun.with_columns(pl.col(n).gather(pl.col(_TIME)) - pl.col(n).gather(pl.col(_ENTITY)) for n in terms)
+
+
+_PLACE: Final = "__expanding_place"
+_TIME: Final = "__expanding_time"
+_ENTITY: Final = "__expanding_entity"
 
 
 def _term(column: str, name: str) -> str:
