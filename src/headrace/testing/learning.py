@@ -101,6 +101,10 @@ def settling(subject: Subject) -> Broken | None:
             if missing:
                 what = f"what it measures has no column {', '.join(map(repr, missing))}, but {', '.join(total.columns)}"
                 return Broken(what, "`groups` and `order` name columns of the measured table")
+            odd = [f"{c} ({total.schema[c]})" for c in step.groups if not _hashed(total.schema[c])]
+            if odd:
+                mend = "groups are strings, integers, floats, booleans or times: cast them in measure"
+                return Broken(f"rows cannot be told apart by {', '.join(odd)} in `groups`", mend)
             whole = step.learn(total)
             places: dict[tuple[object, ...], int] = {}
             groups = [places.setdefault(key, len(places)) for key in total.select(step.groups).rows()]
@@ -117,6 +121,10 @@ def settling(subject: Subject) -> Broken | None:
                             _rows(subject, units),
                         )
     return None
+
+
+def _hashed(dtype: pl.DataType) -> bool:
+    return dtype in (pl.String, pl.Boolean) or dtype.is_integer() or dtype.is_float() or dtype.is_temporal()
 
 
 def _learner(subject: Subject) -> Learner:
