@@ -157,24 +157,27 @@ class TimeSinceLast(Window):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         dtype = frame.collect_schema()[self.order]
-        ticks = pl.col(_TICKS)
-        passed = ticks - history.before(ticks, 1, self.by, self.order)
+        passed = pl.col(_PASSED)
         if isinstance(dtype, pl.Datetime):
             per_second = _PER_SECOND[dtype.time_unit]
             whole = passed // per_second  # whole seconds are exact; engines divide floats in their own ways
             seconds = whole.cast(pl.Float64) + (passed - whole * per_second).cast(pl.Float64) * (1.0 / per_second)
         else:
             seconds = (passed * 86_400).cast(pl.Float64)
-        counted = history.numbered(frame, self.by, self.order).with_columns(
-            utc(self.order, dtype).to_physical().cast(pl.Int64).alias(_TICKS)
+        ticks = pl.col(_TICKS)
+        counted = (
+            history.numbered(frame, self.by, self.order)
+            .with_columns(utc(self.order, dtype).to_physical().cast(pl.Int64).alias(_TICKS))
+            .with_columns((ticks - history.before(ticks, 1, self.by, self.order)).alias(_PASSED))  # it is read thrice
         )
         return history.forgotten(
             counted.with_columns(pl.when(pl.col(history.PLACED)).then(seconds).alias(self.writes[0]))
-        ).drop(_TICKS)
+        ).drop(_TICKS, _PASSED)
 
 
 _EARLIER: Final = "__earlier:"
 _TICKS: Final = "__history_ticks"
+_PASSED: Final = "__history_passed"
 _PER_SECOND: Final = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
