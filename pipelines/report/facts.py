@@ -8,7 +8,9 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from headrace.catalog.drift import CATEGORIES, Drift, compare, identifying
 from headrace.catalog.manifest import BaselineResult, Column, Input, Manifest, Producer, Quality, RowOrder
+from headrace.catalog.sketch_files import FOLDER, load_sketches
 from headrace.pipelines.metrics import Calibration, Curve
 from headrace.pipelines.runs import RunRecord
 from headrace.schemas.errors import DataError
@@ -68,6 +70,7 @@ class Facts(_Fact):
     columns: tuple[Column, ...]
     label_over_time: tuple[LabelFact, ...]
     baselines: tuple[BaselineFact, ...]
+    drift: tuple[Drift, ...] = Field(default=(), description="of each other split against the first")
     seconds: dict[str, float] = Field(description="by stage, of those that were over when the report was written")
 
 
@@ -106,7 +109,19 @@ def gather(manifest: Manifest, run: RunRecord, folder: Path, label_over_time: pl
         baselines=tuple(
             BaselineFact(result=result, curves=_read_curves(folder, result)) for result in manifest.baselines
         ),
+        drift=_drift(manifest, folder),
         seconds=dict(run.seconds),
+    )
+
+
+def _drift(manifest: Manifest, folder: Path) -> tuple[Drift, ...]:
+    kept, names = folder / FOLDER, list(manifest.splits)
+    if len(names) < 2 or not kept.is_dir():
+        return ()
+    ids, rows = {c.name for c in manifest.columns if c.kind in CATEGORIES}, identifying(manifest)
+    found = [{c: s for c, s in load_sketches(kept, name).items() if c not in rows} for name in names]
+    return tuple(
+        compare(found[0], other, ids, (names[0], name)) for name, other in zip(names[1:], found[1:], strict=True)
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from headrace.catalog.drift import ColumnDrift
 from headrace.catalog.manifest import Column, Scalar, Statistics
 from headrace.pipelines.metrics import METRICS
 from headrace.pipelines.report import formats
@@ -56,6 +57,7 @@ def render(facts: Facts) -> str:
         flow=_flow(facts),
         key_figures=_key_figures(facts),
         reasons=_reasons(facts),
+        drift=_drift(facts),
         distributions=[(column, Markup(svg) if (svg := draw(column, splits)) else None) for column in shown],
         all_distributions=sum(column.role in ("label", "feature") for column in facts.columns),
         label_chart=Markup(chart) if chart else None,
@@ -175,6 +177,16 @@ def _best(baselines: Sequence[BaselineFact], splits: Sequence[str]) -> set[tuple
                 winner = pick(values, key=lambda name: values[name])
                 best.add((winner, split, key))
     return best
+
+
+def _drift(facts: Facts) -> list[tuple[str, list[ColumnDrift]]]:
+    """The columns that have moved from the first split in any other, each with its drift by split; most first."""
+    moved: dict[str, list[ColumnDrift]] = {}
+    for found in facts.drift:
+        for column in found.columns:
+            moved.setdefault(column.name, []).append(column)
+    rows = [(name, some) for name, some in moved.items() if any(c.verdict in ("moderate", "major") for c in some)]
+    return sorted(rows, key=lambda row: -max(column.psi or 0.0 for column in row[1]))
 
 
 def _stages(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:

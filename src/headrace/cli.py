@@ -17,7 +17,7 @@ COMMANDS = {
     "plan": ("headrace.commands.plan:plan", "Show passes, partitions, bytes and memory; runs nothing."),
     "run": ("headrace.commands.run:run", "Run a pipeline: raw Parquet in, a published dataset out."),
     "transform": ("headrace.commands.transform:transform", "Make the features of new rows with a published pipeline."),
-    "datasets": ("headrace.commands.datasets:datasets", "List, show and verify published datasets."),
+    "datasets": ("headrace.commands.datasets:datasets", "List, show, compare and verify published datasets."),
     "vocabulary": ("headrace.commands.vocabulary:vocabulary", "What ids stand for, and how to rank them anew."),
     "quarantine": ("headrace.commands.quarantine:quarantine", "Look at the rows that broke the contract."),
     "runs": ("headrace.commands.runs:runs", "List and show runs, failed ones as well."),

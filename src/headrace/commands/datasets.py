@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.commands.drift import drift
 from headrace.commands.layout import bytes_in_words, moment, table
 from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
 from headrace.commands.terminal import common_options, json_option, terminal
@@ -23,10 +24,13 @@ _METRICS = ("auc", "average_precision", "log_loss", "brier", "rmse", "mae", "r2"
 @click.group()
 @common_options
 def datasets() -> None:
-    """List, show and verify published datasets.
+    """List, show, compare and verify published datasets.
 
     DATASET is a name in the catalog or a path; @7 behind it names a version, else it is the latest.
     """
+
+
+datasets.add_command(drift)
 
 
 @datasets.command("list")
