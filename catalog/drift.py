@@ -114,8 +114,8 @@ def compare(
 def compare_splits(first: Dataset, split: str, second: Dataset, other: str) -> Drift:
     """Compare the features and the label in a split of a dataset with those in a split of the same or another.
 
-    Keys and times are left out. Where a column's vocabularies differ, the second's ids are taken as the first's of the same values. Raises as
-    `sketches_of` and `in_ids_of` do.
+    Keys and times are left out. Where vocabularies differ, the second's ids are taken as the first's of the same
+    values. Raises as `sketches_of` and `in_ids_of` do.
     """
     ids = {c.name for d in (first, second) for c in d.manifest.columns if c.kind in CATEGORIES}
     rows = identifying(first.manifest) | identifying(second.manifest)

@@ -66,12 +66,13 @@ def kolmogorov_smirnov(first: pl.DataFrame, second: pl.DataFrame) -> float | Non
     >>> kolmogorov_smirnov(a, b)
     0.5
     """
-    if not first["count"].sum() or not second["count"].sum():
+    rows = int(first["count"].sum()), int(second["count"].sum())
+    if not all(rows):
         return None
-    shares = [_shares(frame, side) for side, frame in (("first", first), ("second", second))]
-    steps = pl.concat(shares, how="diagonal_relaxed").group_by("value").sum().sort("value")
-    distance = steps.select((pl.col("first").cum_sum() - pl.col("second").cum_sum()).abs().max()).item()
-    return float(distance)
+    both = [first.rename({"count": "first"}), second.rename({"count": "second"})]
+    steps = pl.concat(both, how="diagonal_relaxed").group_by("value").agg(pl.col("first", "second").sum()).sort("value")
+    one, other = (pl.col(side).cum_sum() / count for side, count in zip(("first", "second"), rows, strict=True))
+    return float(steps.select((one - other).abs().max()).item())
 
 
 def by_value(first: pl.DataFrame, second: pl.DataFrame) -> list[tuple[int, int]]:
@@ -86,13 +87,6 @@ def by_value(first: pl.DataFrame, second: pl.DataFrame) -> list[tuple[int, int]]
 def by_decile(first: pl.DataFrame, second: pl.DataFrame) -> list[tuple[int, int]]:
     """Counts between the first's deciles; a value that is more than one decile has a bin of its own."""
     return list(zip(*(_between(frame, _deciles(first)) for frame in (first, second)), strict=True))
-
-
-def _shares(frame: pl.DataFrame, side: str) -> pl.DataFrame:
-    share = pl.col("count") / frame["count"].sum()
-    zero = pl.lit(0.0)
-    both = {"first": zero, "second": zero, side: share}
-    return frame.select("value", **both)
 
 
 def _deciles(values: pl.DataFrame) -> pl.DataFrame:
