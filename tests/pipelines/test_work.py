@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import pytest
-from tests.pipelines.conftest import Make
+from tests.pipelines.conftest import Make, published
 from tests.pipelines.families import every_family
 from tests.pipelines.own_operators import Double, OfMaximum, ToMaximum
 
@@ -86,3 +88,13 @@ def test_other_code_of_ones_own_operators_is_other_work(
         names.append(lock.path.name)
         lock.release()
     assert names[0] != names[1]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_process_keeps_what_the_last_two_runs_have_learned_and_none_after_a_run(make: Make, tmp_path: Path) -> None:
+    works = [weakref.ref(open_work(str(tmp_path / name))) for name in ("one", "two", "three")]
+    gc.collect()
+    assert [work() is None for work in works] == [True, False, False]
+    published(make([{"Categorify": {"columns": ["c"]}}]), tmp_path / "catalog")
+    gc.collect()
+    assert all(work() is None for work in works)
