@@ -74,7 +74,7 @@ def remap_embedding(embedding: nn.Embedding, remap: pl.DataFrame) -> nn.Embeddin
     if not old.sort().equals(pl.Series("old_id", range(embedding.num_embeddings), dtype=pl.Int64)):
         raise UsageError(
             f"the embedding has {embedding.num_embeddings} rows, the table is of {old.n_unique()} ids"
-            f"{f' up to {old.max()}' if len(old) else ''}",
+            f"{f' up to {max(old.to_list())}' if len(old) else ''}",
             hint="every id of the old vocabulary must be in it once",
         )
     # Of several ids that become one, the one that stays came first: special ids, then those that are still there.

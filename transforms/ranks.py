@@ -112,12 +112,13 @@ class _Table:
         self.column = column
         self.names = [f"__{column}:{part}" for part in ("held", "place", "share")]
         # Halved, which rounds nothing: the way from the smallest to the largest float is no float.
-        halves = np.asarray(found or (0.0,)) * 0.5
-        self.values, first, counts = np.unique(halves, return_index=True, return_counts=True)
+        halves: Floats = np.asarray(found or (0.0,), np.float64) * 0.5
+        values, first, counts = np.unique(halves, return_index=True, return_counts=True)
+        self.values: Floats = values.astype(np.float64, copy=False)
         last = first + counts - 1
         self.step = 1 / max(len(halves) - 1, 1)
-        self.widths: Floats = np.append(np.diff(self.values), 1.0)
-        self.starts: Floats = last * self.step
+        self.widths: Floats = np.append(np.diff(self.values), 1.0).astype(np.float64, copy=False)
+        self.starts: Floats = np.asarray(last * self.step, np.float64)
         self.ties: Floats = np.asarray((first + last) / 2 * self.step, np.float64)
         self.ties[-1], self.ties[0] = 1.0, 0.0
 

@@ -12,6 +12,7 @@ from headrace.commands.terminal import common_options
 
 COMMANDS = {
     "init": ("headrace.commands.init:init", "Make a project folder that runs as it is."),
+    "import": ("headrace.commands.importing:importing", "Turn what other tools saved into a pipeline."),
     "contract": ("headrace.commands.contract:contract", "Draft a contract from files."),
     "check": ("headrace.commands.check:check", "Check a pipeline against contract and footers; reads no rows."),
     "plan": ("headrace.commands.plan:plan", "Show passes, partitions, bytes and memory; runs nothing."),

@@ -1,0 +1,1 @@
+"""Workflows that NVTabular saved, as pipelines of headrace."""
