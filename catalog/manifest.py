@@ -73,6 +73,11 @@ class Extends(Record):
     build: str | None = None
     sha256: Sha256
 
+    @property
+    def named(self) -> str:
+        """`dataset@version`, or the beginning of the table's SHA-256."""
+        return f"{self.dataset}@{self.version}" if self.dataset else f"a table, {self.sha256[:12]}"
+
 
 class Vocabulary(Record):
     path: RelativePath

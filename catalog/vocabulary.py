@@ -19,6 +19,9 @@ VALUE: Final = "value"
 COUNT: Final = "count"
 ID: Final = "id"
 
+OOV_BUCKETS: Final = "headrace.oov_buckets"
+"""In the metadata of a table for `Categorify(previous=...)`: how many ids out of vocabulary come before its own."""
+
 
 @dataclass(frozen=True)
 class Vocabulary:

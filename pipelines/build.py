@@ -110,6 +110,7 @@ class _Run:
                 self._update(cluster=executor.address)
                 work = open_work(str(lock.path))
                 self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
+                self._update(vocabularies=plan.vocabularies)
                 published = self._compute(work, executor, engine)
             lock.remove()
         open_work.cache_clear()  # a server that runs on keeps none of its vocabularies

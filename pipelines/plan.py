@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -94,15 +95,25 @@ class Plan(_Frozen):
     output: dict[str, str]
     memory_bytes: int
     available_bytes: int
+    vocabularies: dict[str, str] = {}
+    """By column: what its vocabulary continues, or why it begins anew; of steps with `previous`."""
 
 
-def make_plan(pipeline: Pipeline, resolved: Resolved, files: SourceFiles, partition_bytes: int) -> Plan:
+def make_plan(
+    pipeline: Pipeline,
+    resolved: Resolved,
+    files: SourceFiles,
+    partition_bytes: int,
+    vocabularies: Mapping[str, str] = MappingProxyType({}),
+) -> Plan:
     """Plan a run over these files.
 
     Parameters
     ----------
     partition_bytes
         Bytes of one partition's rows in memory, about; a partition has at least one unit.
+    vocabularies
+        What is known of those that steps continue, by column.
     """
     partitions = _partitions(files, row_width(resolved.source), partition_bytes)
     passes = tuple(_pass(resolved, files, number) for number in range(resolved.passes))
@@ -130,6 +141,7 @@ def make_plan(pipeline: Pipeline, resolved: Resolved, files: SourceFiles, partit
         output={name: str(dtype) for name, dtype in resolved.output.items()},
         memory_bytes=_BASE_MEMORY + max(2 * width, 3 * min(shard_rows, max(rows, 1)) * row_width(resolved.output)),
         available_bytes=_available_memory(),
+        vocabularies=dict(vocabularies),
     )
 
 

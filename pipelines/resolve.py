@@ -162,13 +162,14 @@ def resolve(pipeline: Pipeline, tables: Mapping[str, Table], vocabularies: Vocab
             bound = declared.bind(tables) if isinstance(declared, Join) else declared
             if isinstance(bound, ReduceDtypes):
                 bound = bound.within(ranges, frame.schema)
-            found = tuple(continuing(step, frame.schema, vocabularies) for step in parts(bound, frame.schema, reserved))
+            found = parts(bound, frame.schema, reserved)
         for step in found:
             assert isinstance(step, Transform | Learner)
             if split_index is None and (step.measured if isinstance(step, Learner) else isinstance(step, Window)):
                 split_index, frame = len(placed), _assign_split(pipeline, frame, engine)
             with _Naming(number, declared):
                 form = learned_from_nothing(step, frame.lazy(), engine) if isinstance(step, Learner) else step
+                step = continuing(step, frame.schema, vocabularies)  # after it: what goes on is not read for a form
                 stage, pass_number = stages.place(step, form)
                 ranges = _carried(ranges, form)
                 tainted = leaks.after(tainted, step, form, number, frame.schema, engine)

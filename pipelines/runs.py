@@ -66,6 +66,7 @@ class RunRecord(_Frozen):
     report: str = ""
     baselines: tuple[BaselineResult, ...] = ()
     fallbacks: tuple[str, ...] = ()
+    vocabularies: dict[str, str] = {}
     error: RunFailure | None = None
     host: str = ""
     pid: int = 0

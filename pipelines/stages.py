@@ -22,7 +22,6 @@ from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
 from headrace.pipelines.apply import ApplyRecord, apply
-from headrace.pipelines.continuing import FromCatalog
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.gpu_refusals import refuse_for_gpu
 from headrace.pipelines.layout import lay_out
@@ -34,6 +33,7 @@ from headrace.pipelines.publish import label_over_time, make_manifest, published
 from headrace.pipelines.resolve import resolve
 from headrace.pipelines.runs import RunRecord
 from headrace.pipelines.sources import locate, read_tables
+from headrace.pipelines.vocabularies import FromCatalog
 from headrace.pipelines.work import Work, create_work
 from headrace.pipelines.write import Written
 
@@ -55,7 +55,7 @@ def prepare(
     if engine.name == "gpu":
         refuse_for_gpu(resolved, strict=engine.strict)
     size = options.partition_bytes or partition_bytes_for(engine.name, _device_memory(engine, cluster))
-    plan = make_plan(pipeline, resolved, locate(pipeline), size)
+    plan = make_plan(pipeline, resolved, locate(pipeline), size, known.notes)
     key = content_key(
         engine.name,  # each keeps what it makes in the form that suits it
         pipeline.model_dump_json(),

@@ -60,7 +60,7 @@ class Categorify(Learner):
     -----
     The vocabulary is ordered by count (descending), then by value (ascending; strings by their UTF-8 bytes), so that
     ids do not depend on the order of rows. Null never enters it. One pass; memory: a bucket of the distinct values, and
-    those with ids of their own where they are applied.
+    those with ids of their own where they are applied, learned or, with `previous`, merged.
 
     Examples
     --------
@@ -185,8 +185,13 @@ class Categorify(Learner):
     def order(self) -> Order:
         return (("count", True), *((key, False) for key in self._keys))
 
-    def continuing(self, known: Table, schema: pl.Schema) -> Categorify:
+    def continuing(self, known: Table, schema: pl.Schema, *, trusted: bool = False) -> Categorify:
         """The same step with the vocabulary that `previous` names; its columns are known.
+
+        Parameters
+        ----------
+        trusted
+            It was published: no value is null or there twice. Then it is not read here, but where it is needed.
 
         Raises
         ------
@@ -194,23 +199,24 @@ class Categorify(Learner):
             A vocabulary that cannot go on: of another type, with a value twice, or larger than `max_size`.
         """
         dtypes = [_element(schema[c]) for c in self.columns]
-        keyed = dtypes if self.combo else dtypes[:1]
         where = f"previous {self.previous}"
-        table = continued.checked(known.frame, self._keys, keyed, where)
-        if self.max_size is not None and table.height > self.max_size:
+        found = continued.fitting(known, self._keys, dtypes if self.combo else dtypes[:1], where)
+        if not trusted:
+            continued.distinct(found.frame, self._keys, where)
+        if self.max_size is not None and found.height > self.max_size:
             raise PipelineError(
-                f"the previous vocabulary has {table.height:,} values, and max_size allows {self.max_size:,}",
+                f"the previous vocabulary has {found.height:,} values, and max_size allows {self.max_size:,}",
                 hint="`headrace vocabulary compact` makes a smaller one, with new ids",
                 where=where,
             )
         step = self.model_copy()
-        step._known = Table(table)
+        step._known = found
         return step
 
     def settle(self, table: pl.DataFrame) -> pl.DataFrame:
         """The values that can get an id, and the text of a combination before its values."""
         if self._known is not None:
-            known = self._known.frame
+            known = continued.rows(self._known, self._keys)
             there, new = continued.split_known(table, known, self._keys)
             room = None if self.max_size is None else self.max_size - known.height
             kept = [self._frequent(there, 0, None), self._frequent(new, self.min_count, room)]
@@ -236,7 +242,8 @@ class Categorify(Learner):
         else:
             found = arranged(self.settle(total), self.order)
         if self._known is not None:
-            found = continued.continued(self._known.frame, found, self._keys, self.previous_counts)
+            known = continued.rows(self._known, self._keys)
+            found = continued.continued(known, found, self._keys, self.previous_counts)
         return Categorified(
             columns=self.columns,
             output=self.output,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import polars as pl
 
 from headrace.schemas.errors import PipelineError
+from headrace.transforms.keys import combined
+from headrace.transforms.table import Table
 
 Counts = Literal["add", "replace"]
 
 COUNT: Final = "count"
 
 
-def checked(known: pl.DataFrame, keys: Sequence[str], dtypes: Sequence[pl.DataType], where: str) -> pl.DataFrame:
-    """An older vocabulary with the columns that a new one has: `value`, for combinations `value:<i>`, and `count`.
+def fitting(known: Table, keys: Sequence[str], dtypes: Sequence[pl.DataType], where: str) -> Table:
+    """An older vocabulary whose values have the types that the rows have now; it is not read if it has them.
 
     Parameters
     ----------
@@ -25,48 +27,74 @@ def checked(known: pl.DataFrame, keys: Sequence[str], dtypes: Sequence[pl.DataTy
     Raises
     ------
     PipelineError
-        It lacks a column, has one of another type, a null, or a value twice.
+        It lacks a column, has one of another type, or a whole number that the type of now cannot hold.
     """
-    wanted = list(dict.fromkeys(["value", *keys]))
-    lacking = [c for c in wanted if c not in known.columns]
-    if lacking:
+    schema = known.schema
+    if lacking := [c for c in keys if c not in schema]:
         raise PipelineError(
-            f"the previous vocabulary has no column {', '.join(map(repr, lacking))}, it has {', '.join(known.columns)}",
-            hint="a vocabulary has a column `value`, one `value:<i>` per column of a combination, and `count`",
+            f"the previous vocabulary has no column {', '.join(map(repr, lacking))}, it has {', '.join(schema)}",
+            hint="a vocabulary has a column `value`, or one `value:<i>` per column of a combination, and `count`",
             where=where,
         )
-    if more := [c for c in known.columns if c.startswith("value:") and c not in keys]:
+    if more := [c for c in schema if c.startswith("value:") and c not in keys]:
         raise PipelineError(
             f"the previous vocabulary is of combinations of {len(more) + len(keys) - (keys[0] == 'value')} columns, "
             f"this step takes {len(keys)}",
             where=where,
         )
-    for key, dtype in zip(keys, dtypes, strict=True):
-        got = known.schema[key]
-        if got != dtype and not (got.is_integer() and dtype.is_integer()):
+    if COUNT in schema and not schema[COUNT].is_integer() and schema[COUNT] != pl.Null:
+        raise PipelineError(f"the counts of the previous vocabulary are {schema[COUNT]}, not integers", where=where)
+    types = dict(zip(keys, dtypes, strict=True))
+    for key, dtype in types.items():
+        if schema[key] != dtype and not (schema[key].is_integer() and dtype.is_integer()):
             raise PipelineError(
-                f"the previous vocabulary holds {got}, the column is {dtype} now",
+                f"the previous vocabulary holds {schema[key]}, the column is {dtype} now",
                 hint="cast the column to what it was, so that its values keep their ids",
                 where=where,
             )
-    for column in wanted:
+    return known if all(schema[k] == dtype for k, dtype in types.items()) else Table(_cast(known.frame, types, where))
+
+
+def distinct(known: pl.DataFrame, keys: Sequence[str], where: str) -> None:
+    """Refuse, with a PipelineError, a vocabulary with a null among its values, or with a value twice."""
+    for column in keys:
         if nulls := known[column].null_count():
             raise PipelineError(f"the previous vocabulary has {nulls} null in {column!r}", where=where)
     if twice := known.height - known.select(keys).n_unique():
         first = known.filter(pl.struct(keys).is_duplicated())[keys[0]][0]
         raise PipelineError(f"the previous vocabulary has {twice} value(s) twice, {first!r} is one", where=where)
-    counts = pl.col(COUNT).cast(pl.Int64) if COUNT in known.columns else pl.lit(None, pl.Int64).alias(COUNT)
-    return known.select(*wanted, counts)
+
+
+def rows(known: Table, keys: Sequence[str]) -> pl.DataFrame:
+    """The columns of a vocabulary: `value`, for combinations `value:<i>`, and `count` (Int64, null if unknown)."""
+    frame = known.frame
+    value = "value" if "value" in keys else combined(tuple(keys), frame.schema).alias("value")
+    counts = pl.col(COUNT).cast(pl.Int64) if COUNT in frame.columns else pl.lit(None, pl.Int64).alias(COUNT)
+    return frame.select(value, *(k for k in keys if k != "value"), counts)
+
+
+def _cast(frame: pl.DataFrame, types: Mapping[str, pl.DataType], where: str) -> pl.DataFrame:
+    for key, dtype in types.items():
+        narrow = frame[key].cast(dtype, strict=False)
+        if narrow.null_count() > frame[key].null_count():
+            beyond = frame[key].filter(narrow.is_null() & frame[key].is_not_null())
+            raise PipelineError(
+                f"the previous vocabulary holds {len(beyond)} value(s) that {dtype} cannot hold, {beyond[0]} is one",
+                hint=f"cast the column to {frame.schema[key]}, so that its values keep their ids",
+                where=where,
+            )
+        frame = frame.with_columns(narrow)
+    return frame
 
 
 def split_known(table: pl.DataFrame, known: pl.DataFrame, keys: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Statistics of values that an older vocabulary has, and of new ones; both in the order they came in."""
-    old = known.lazy().select(pl.col(k).cast(table.schema[k]) for k in keys)
-    rows = table.lazy()
+    old, counted = known.lazy().select(pl.col(k).cast(table.schema[k]) for k in keys), table.lazy()
+    met = old.join(counted, on=list(keys), how="semi").collect().lazy()  # hashes the statistics, a bucket of them
     there, new = pl.collect_all(
         [
-            rows.join(old, on=list(keys), how="semi", maintain_order="left"),
-            rows.join(old, on=list(keys), how="anti", maintain_order="left"),
+            counted.join(met, on=list(keys), how="semi", maintain_order="left"),
+            counted.join(met, on=list(keys), how="anti", maintain_order="left"),
         ]
     )
     return there, new

@@ -50,6 +50,16 @@ class Table:
                 pass  # reading it says what is wrong
         return self.frame.height
 
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns and their types; a file that has not been read is not read for them."""
+        if self._frame is None and self.path is not None:
+            try:
+                return pl.read_parquet_schema(self.path)  # type: ignore[return-value]  # which is a Schema
+            except (OSError, pl.exceptions.PolarsError):
+                pass  # reading it says what is wrong
+        return self.frame.schema
+
     def save(self, target: Path) -> str:
         """Write the rows as a Parquet file, or copy the one that there is. Returns its SHA-256.
 

@@ -11,8 +11,8 @@ from tests.pipelines.conftest import Make, published, rows_of, small
 
 from headrace.catalog.manifest import Extends, Manifest
 from headrace.catalog.reader import open_dataset
-from headrace.pipelines.continuing import FromCatalog
 from headrace.pipelines.resolve import resolve
+from headrace.pipelines.vocabularies import FromCatalog
 from headrace.schemas.errors import DataError, HeadraceError, PipelineError
 
 pytestmark = pytest.mark.usefixtures("no_report")

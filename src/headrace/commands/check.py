@@ -26,14 +26,15 @@ def check(pipeline: str, settings: tuple[str, ...], catalog: str) -> None:
     """Check a pipeline: its definition, its columns against the contract, its files by their footers, and whether the
     GPU engine can run it. Reads no rows."""
     from headrace.commands.gpu_report import gpu_report
-    from headrace.pipelines.continuing import FromCatalog
     from headrace.pipelines.load import load_pipeline
     from headrace.pipelines.resolve import resolve
     from headrace.pipelines.sources import locate, read_tables
+    from headrace.pipelines.vocabularies import FromCatalog
     from headrace.schemas.dtypes import dtype_name
 
     loaded = load_pipeline(pipeline, overrides(settings))
-    resolved = resolve(loaded, read_tables(loaded, rows=False), FromCatalog(catalog, loaded.name, loaded.source.root))
+    known = FromCatalog(catalog, loaded.name, loaded.source.root, required=False)
+    resolved = resolve(loaded, read_tables(loaded, rows=False), known)
     files = locate(loaded)
     gpu = gpu_report(resolved)
     data = {
@@ -50,12 +51,13 @@ def check(pipeline: str, settings: tuple[str, ...], catalog: str) -> None:
             "rows": sum(file.rows for file in files.checked),
             "bad_files": [{"path": f.path, "problem": f.problem} for f in files.checked if f.problem],
         },
+        "vocabularies": known.notes,
         "gpu": gpu,
     }
-    terminal().show(data, lambda: _words(resolved, files, gpu))
+    terminal().show(data, lambda: _words(resolved, files, known.notes, gpu))
 
 
-def _words(resolved: Resolved, files: SourceFiles, gpu: dict[str, Any]) -> str:
+def _words(resolved: Resolved, files: SourceFiles, vocabularies: dict[str, str], gpu: dict[str, Any]) -> str:
     from headrace.schemas.dtypes import dtype_name
 
     pipeline = resolved.pipeline
@@ -68,6 +70,7 @@ def _words(resolved: Resolved, files: SourceFiles, gpu: dict[str, Any]) -> str:
         *(["bad file", f"{Path(file.path).name}: {file.problem} (left out)"] for file in bad),
         ["split", "; ".join(f"{name}: {rule}" for name, rule in pipeline.split.rules.items())],
         ["features", f"{len(resolved.features)}, made in {resolved.passes + 1} passes"],
+        *(["vocabulary", f"{column} {note}"] for column, note in vocabularies.items()),
         ["GPU", gpu["words"]],
     ]
     lacking = [f"  {_part(s)}: {line}" for s in gpu["steps"] for line in s["lacking"]]

@@ -153,6 +153,8 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
     if manifest.columns:
         columns = [[c.name, c.role, c.kind, c.dtype, c.cardinality] for c in manifest.columns]
         parts += ["", table(columns, ["column", "role", "kind", "dtype", "cardinality"])]
+        known = [(c.name, c.vocabulary.extends) for c in manifest.columns if c.vocabulary and c.vocabulary.extends]
+        parts += [f"ids of {name} continue those of {extends.named}" for name, extends in known]
     if manifest.baselines:
         parts += ["", baseline_table(manifest.baselines)]
     history = [[v.record.version, moment(v.record.created_at), sum((v.rows or {}).values())] for v in versions]

@@ -26,15 +26,16 @@ def plan(pipeline: str, settings: tuple[str, ...], catalog: str, partition_bytes
     """Show the passes over the data and what each serves, partitions, exchanges, bytes, tasks and memory. Runs
     nothing and reads no rows."""
     from headrace.engines.budget import partition_bytes_for
-    from headrace.pipelines.continuing import FromCatalog
     from headrace.pipelines.load import load_pipeline
     from headrace.pipelines.plan import make_plan
     from headrace.pipelines.resolve import resolve
     from headrace.pipelines.sources import locate, read_tables
+    from headrace.pipelines.vocabularies import FromCatalog
 
     loaded = load_pipeline(pipeline, overrides(settings))
-    resolved = resolve(loaded, read_tables(loaded, rows=False), FromCatalog(catalog, loaded.name, loaded.source.root))
-    made = make_plan(loaded, resolved, locate(loaded), partition_bytes or partition_bytes_for("cpu"))
+    known = FromCatalog(catalog, loaded.name, loaded.source.root, required=False)
+    resolved = resolve(loaded, read_tables(loaded, rows=False), known)
+    made = make_plan(loaded, resolved, locate(loaded), partition_bytes or partition_bytes_for("cpu"), known.notes)
     terminal().show(made, lambda: _words(made))
 
 
@@ -52,6 +53,7 @@ def _words(made: Plan) -> str:
             "memory",
             f"about {bytes_in_words(made.memory_bytes)} per worker, {bytes_in_words(made.available_bytes)} here{fits}",
         ],
+        *(["vocabulary", f"{column} {note}"] for column, note in made.vocabularies.items()),
         ["output", f"{len(made.features)} features in {len(made.output)} columns"],
     ]
     passes = [

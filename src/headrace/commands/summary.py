@@ -37,6 +37,7 @@ def facts(record: RunRecord) -> str:
         parts += ["", table([[r, n] for r, n in record.quarantined.items()], ["quarantined for", "rows"])]
     parts += [f"file left out: {bad.path}: {bad.reason}" for bad in record.bad_files]
     parts += [f"on the CPU: {fallback}" for fallback in record.fallbacks]
+    parts += [f"vocabulary of {column}: {note}" for column, note in record.vocabularies.items()]
     if record.splits:
         parts += ["", table([[name, rows] for name, rows in record.splits.items()], ["split", "rows"])]
     if record.baselines:

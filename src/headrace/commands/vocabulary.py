@@ -13,7 +13,7 @@ from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.schemas.errors import UsageError
 
 if TYPE_CHECKING:
-    from headrace.catalog.manifest import Column, Extends
+    from headrace.catalog.manifest import Column
     from headrace.catalog.reader import Dataset
     from headrace.catalog.vocabulary import Vocabulary
 
@@ -89,7 +89,7 @@ def compact(dataset: str, column: str, out: Path, min_count: int, max_size: int 
     `headrace.catalog.embeddings.remap_embedding`. The published dataset stays as it is.
     """
     from headrace.catalog.reader import open_dataset
-    from headrace.catalog.vocabulary import read_vocabulary
+    from headrace.catalog.vocabulary import OOV_BUCKETS, read_vocabulary
 
     opened = open_dataset(dataset_uri(dataset, catalog))
     found = read_vocabulary(opened, column)
@@ -98,7 +98,7 @@ def compact(dataset: str, column: str, out: Path, min_count: int, max_size: int 
     if there := [path for path in paths.values() if path.exists()]:
         raise UsageError(f"{there[0]} is there already", hint="name another folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    ranked.write_parquet(paths["vocabulary"])
+    ranked.write_parquet(paths["vocabulary"], metadata={OOV_BUCKETS: str(len(found.oov_ids))})
     remap.write_parquet(paths["remap"])
     gone = found.table.height - ranked.height
     data = {
@@ -149,6 +149,7 @@ def _entry(column: Column) -> dict[str, Any]:
         "values": (column.cardinality or 0) - _first(column),
         "oov_ids": column.oov_ids,
         "extends": known.extends if known else None,
+        "continues": known.extends.named if known and known.extends else None,
     }
 
 
@@ -160,7 +161,7 @@ def _listed(opened: Dataset, columns: tuple[Column, ...]) -> str:
     if not columns:
         return f"no column of {opened.name}@{opened.version} has a vocabulary"
     rows = [
-        [e["column"], e["dtype"], e["cardinality"], e["values"], len(e["oov_ids"]), _continues(e["extends"])]
+        [e["column"], e["dtype"], e["cardinality"], e["values"], len(e["oov_ids"]), e["continues"]]
         for e in map(_entry, columns)
     ]
     return table(rows, ["column", "type", "cardinality", "values", "ids out of vocabulary", "continues"])
@@ -185,16 +186,10 @@ def _shown(opened: Dataset, found: Vocabulary) -> str:
     more = found.table.height - len(rows)
     parts = [
         f"{found.column} of {opened.name}@{opened.version}: {found.table.height:,} values, ids below "
-        f"{found.cardinality:,}" + (f", continues {_continues(found.extends)}" if found.extends else ""),
+        f"{found.cardinality:,}" + (f", continues {found.extends.named}" if found.extends else ""),
         "",
         table(special, ["id", "stands for"]),
         "",
         table(rows, ["id", *found.values, "count"]),
     ]
     return "\n".join([*parts, f"... {more:,} more"] if more else parts)
-
-
-def _continues(extends: Extends | None) -> str:
-    if extends is None:
-        return "-"
-    return f"{extends.dataset}@{extends.version}" if extends.dataset else f"a table, {extends.sha256[:12]}"
