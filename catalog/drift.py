@@ -14,9 +14,10 @@ from headrace.catalog.manifest import Manifest, Scalar
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import Count, Record
 from headrace.catalog.sketch import Sketch, Sketches, summarize_sketches
-from headrace.catalog.sketch_files import sketches_of
+from headrace.catalog.sketch_files import SOURCE, sketches_of
 from headrace.catalog.summary import scalar
 from headrace.schemas.dtypes import dtype_name
+from headrace.schemas.errors import UsageError
 
 MODERATE: Final = 0.1
 MAJOR: Final = 0.25
@@ -114,9 +115,18 @@ def compare(
 def compare_splits(first: Dataset, split: str, second: Dataset, other: str) -> Drift:
     """Compare the features and the label in a split of a dataset with those in a split of the same or another.
 
-    Keys and times are left out. Where vocabularies differ, the second's ids are taken as the first's of the same
-    values. Raises as `sketches_of` and `in_ids_of` do.
+    Keys and times are left out, but not of `source`, the rows that came in. Where vocabularies differ, the second's
+    ids are taken as the first's of the same values. Raises as `sketches_of` and `in_ids_of` do.
     """
+    raw = [side == SOURCE and side not in d.splits for d, side in ((first, split), (second, other))]
+    if any(raw):
+        if not all(raw):
+            raise UsageError(
+                f"{split} and {other}: the rows that came in are compared with rows that came in",
+                hint="name `source` on both sides, or a split on both",
+            )
+        names = f"{first.name}@{first.version}/{split}", f"{second.name}@{second.version}/{other}"
+        return compare(sketches_of(first, split), sketches_of(second, other), names=names)
     ids = {c.name for d in (first, second) for c in d.manifest.columns if c.kind in CATEGORIES}
     rows = identifying(first.manifest) | identifying(second.manifest)
     names = f"{first.name}@{first.version}/{split}", f"{second.name}@{second.version}/{other}"

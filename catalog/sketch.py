@@ -48,15 +48,7 @@ Sketches = Mapping[str, Sketch]
 
 
 def sketch(partial: Partial) -> dict[str, Sketch]:
-    """What is measured of a whole split, in the form that is kept.
-
-    Raises
-    ------
-    ValueError
-        The rows do not begin with the first of their split.
-    """
-    if partial.first_row != 0:
-        raise ValueError(f"rows from {partial.first_row} on are a part of a split: merge it with those before it")
+    """What is measured of a run of rows, in the form that is kept: merged with the others', it is that of the whole."""
     return {column.name: _sketch(column, partial) for column in partial.columns}
 
 
@@ -116,7 +108,8 @@ def _sketch(column: ColumnPartial, partial: Partial) -> Sketch:
         column = replace(column, dtype=pl.String())  # as which it is measured
     if column.family == "opaque":
         return Sketch(column, partial.stride, _NOTHING)
-    number = pl.int_range(pl.len(), dtype=pl.UInt64) * partial.stride
+    first = -(-partial.first_row // partial.stride)
+    number = (pl.int_range(pl.len(), dtype=pl.UInt64) + first) * partial.stride
     level = number.bitwise_trailing_zeros().clip(upper_bound=DEEPEST).cast(pl.UInt8)
     found = partial.sample.lazy().select(pl.col(column.name).alias("value"), level.alias("level"))
     return Sketch(column, partial.stride, _counted(sampled(found), pl.len().cast(pl.UInt64)).collect())

@@ -22,6 +22,9 @@
 | `hash` | in `unsigned`: one of the 1,024 smallest hashes, where there are more than 1,024 values |
 | `sample` | a value in the sample, the level (2^level divides the numbers of its rows), and how many rows |
 
+`statistics/source/` has the same two files, with the one split `source`, where the pipeline asks for statistics of the
+rows that came in.
+
 The version of this layout, 1, is in both files' metadata under `headrace.statistics`.
 """
 
@@ -45,6 +48,8 @@ FOLDER: Final = "statistics"
 COLUMNS: Final = "columns.parquet"
 VALUES: Final = "values.parquet"
 FORMAT: Final = 1
+SOURCE: Final = "source"
+"""The name that statistics of the rows that came in have, where a split's stands; their files are in a folder of it."""
 
 _KEY: Final = "headrace.statistics"
 _TABLE: Final = {
@@ -118,6 +123,8 @@ def load_sketches(folder: Path, split: str) -> dict[str, Sketch]:
 def sketches_of(dataset: Dataset, split: str) -> dict[str, Sketch]:
     """The statistics of a published split: those in the build, or, of a version from before they were kept, measured.
 
+    The split `source` stands for the rows that came in, unless there is a split of that name.
+
     Raises
     ------
     UsageError
@@ -129,6 +136,13 @@ def sketches_of(dataset: Dataset, split: str) -> dict[str, Sketch]:
     -----
     Cost of measuring: the split's shards are read, one at a time.
     """
+    if split == SOURCE and split not in dataset.splits:
+        if not (folder := dataset.path / FOLDER / SOURCE).is_dir():
+            raise UsageError(
+                f"{dataset.name}@{dataset.version} has no statistics of its source",
+                hint="publish it with `statistics: true` under `source` in the pipeline",
+            )
+        return load_sketches(folder, SOURCE)
     files = dataset.files(split)
     if (folder := dataset.path / FOLDER).is_dir():
         return load_sketches(folder, split)

@@ -8,6 +8,9 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from headrace.catalog.sketch import sketch
+from headrace.catalog.sketch_files import SOURCE, save_sketches
+from headrace.catalog.statistics import measure
 from headrace.engines.engine import Held, TaskEngine
 from headrace.engines.open import open_engine
 from headrace.pipelines.counts import added
@@ -93,7 +96,8 @@ class _Pass:
         """Returns the rows that break the contract, None where there are none or an earlier pass has found them."""
         bad = None
         if self._number == 0:
-            checked = read_checked(self._work, self._partition, self._engine)
+            seen = self._sketch if self._work.pipeline.source.statistics else None
+            checked = read_checked(self._work, self._partition, self._engine, seen)
             bad = checked.bad if checked.bad.height else None
             rows = checked.good.lazy()
             self._scatter_keys(rows)
@@ -101,6 +105,13 @@ class _Pass:
             rows = good_rows(self._work, self._partition)
         self._measure(rows)
         return bad
+
+    def _sketch(self, rows: Held) -> None:
+        """Measure the columns of the source, good rows and bad."""
+        own = self._engine.hold(rows.lazy().drop(ROW))
+        first = self._partition.first_row
+        partial = measure(own, self._engine, first_row=first, total_rows=self._work.plan.rows)
+        save_sketches(source_folder(self._made, self._place), {SOURCE: sketch(partial)})
 
     def _measure(self, rows: pl.LazyFrame) -> None:
         resolved, engine = self._work.resolved, self._engine
@@ -188,6 +199,16 @@ def with_bucket(rows: pl.LazyFrame, columns: tuple[str, ...], buckets: int, engi
 def partial_files(work: Work, number: int, index: int) -> list[Path]:
     """What a pass measured for one learner, in the order of the rows."""
     return [partial_file(folder, index, place) for folder, place in _pieces(work, number)]
+
+
+def source_folders(work: Work) -> list[Path]:
+    """Where the first pass left the statistics of the rows that came in, in order; none if it was not asked."""
+    return [path for folder, place in _pieces(work, 0) if (path := source_folder(folder, place)).is_dir()]
+
+
+def source_folder(folder: Path, place: int = 0) -> Path:
+    """Where the first pass leaves the statistics of the rows of one piece of a partition."""
+    return folder / f"source-{place}"
 
 
 def pieces_files(work: Work, number: int, name: str) -> list[Path]:

@@ -44,12 +44,15 @@ class Source(Part):
         Tables to join, each a name and a file, folder or glob. They are read whole.
     on_bad_file
         What happens to a file that cannot be read or has another schema: `fail` the run, or `quarantine` the file.
+    statistics
+        Measure every column of the rows that come in, as the first pass reads them, for drift of the source.
     """
 
     path: str
     root: str = ""
     tables: dict[str, str] = Field(default_factory=dict)
     on_bad_file: Literal["fail", "quarantine"] = "fail"
+    statistics: bool = False
 
 
 class Output(Part):

@@ -27,9 +27,12 @@ from headrace.catalog.manifest import (
 )
 from headrace.catalog.manifest import Split as SplitEntry
 from headrace.catalog.records import FileRef
+from headrace.catalog.sketch import Sketches, merge_sketches
+from headrace.catalog.sketch_files import FOLDER, SOURCE, load_sketches, save_sketches
 from headrace.pipelines.apply import LABELS, ApplyRecord
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.fitted import FILE, FittedPipeline
+from headrace.pipelines.measuring import source_folders
 from headrace.pipelines.resolve import all_ids
 from headrace.pipelines.rows import QUARANTINE
 from headrace.pipelines.work import Work
@@ -63,10 +66,14 @@ def published_ids(work: Work) -> dict[str, Ids]:
 
 
 def write_state(work: Work, build: Build) -> dict[str, FileRef]:
-    """Write the fitted pipeline, the contract and the quarantine into a build. Returns the files by path."""
+    """Write the fitted pipeline, the contract, the quarantine and, if they were measured, statistics of the source.
+
+    Returns the files by path.
+    """
     files = [build.add_file(path) for path in fitted_pipeline(work).save(build.path / STATE)]
     files.append(build.write("contract.odcs.yaml", dump_contract(work.pipeline.contract).encode()))
     files += [build.add_file(path) for path in _write_quarantine(work, build.path / "quarantine")]
+    files += [build.add_file(path) for path in _write_source_statistics(work, build.path / FOLDER / SOURCE)]
     return {ref.path: ref for ref in files}
 
 
@@ -216,6 +223,14 @@ def _write_quarantine(work: Work, folder: Path) -> list[Path]:
         pl.concat([pl.read_parquet(part) for part in parts]).sort(FILE_ROW).drop(ROW).write_parquet(target)
         written.append(target)
     return written
+
+
+def _write_source_statistics(work: Work, folder: Path) -> tuple[Path, ...]:
+    total: Sketches | None = None
+    for part in source_folders(work):  # one by one: of all partitions together they could be large
+        found = load_sketches(part, SOURCE)
+        total = found if total is None else merge_sketches([total, found])
+    return () if total is None else save_sketches(folder, {SOURCE: total})
 
 
 def _producer(more: Mapping[str, str], fallbacks: tuple[str, ...]) -> Producer:

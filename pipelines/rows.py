@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -30,9 +31,13 @@ class Checked(NamedTuple):
     bad: pl.DataFrame
 
 
-def read_checked(work: Work, partition: Partition, engine: TaskEngine) -> Checked:
-    """Read a partition whole and split its rows by the contract."""
+def read_checked(
+    work: Work, partition: Partition, engine: TaskEngine, seen: Callable[[Held], None] | None = None
+) -> Checked:
+    """Read a partition whole and split its rows by the contract. `seen` gets all rows while they are held."""
     rows = _read(source_rows(work, partition), partition, engine)
+    if seen is not None:
+        seen(rows)
     good, bad = split(rows.lazy(), compile_rules(work.pipeline.contract), engine)
     return Checked(good, located(work, bad, partition))
 

@@ -38,6 +38,7 @@ def drift(first: str, second: str, split: str | None, max_psi: float | None, cat
     """How far features and label have moved from A to B, by the statistics kept with both.
 
     A and B are DATASET[@VERSION][/SPLIT], such as flights@1 flights@2, or flights/train flights/test.
+    The split `source` stands for the rows that came in, where the pipeline measures them.
     """
     from headrace.catalog.drift import compare_splits
 
@@ -66,6 +67,7 @@ def drift(first: str, second: str, split: str | None, max_psi: float | None, cat
 def _opened(words: str, catalog: str) -> tuple[Dataset, str]:
     """A dataset, and the split that is named behind it, if any."""
     from headrace.catalog.reader import near, open_dataset, split_version
+    from headrace.catalog.sketch_files import SOURCE
 
     before, slash, split = words.rpartition("/")
     if slash and before:
@@ -73,7 +75,7 @@ def _opened(words: str, catalog: str) -> tuple[Dataset, str]:
         inner, _ = split_version(Path(dataset_uri(words, catalog)))
         if (folder / "_log").is_dir() and not (inner / "_log").is_dir():
             opened = open_dataset(dataset_uri(before, catalog))
-            if split not in opened.splits:
+            if split not in (*opened.splits, SOURCE):
                 raise UsageError(f"{opened.name}@{opened.version} has no split {split!r}{near(split, opened.splits)}")
             return opened, split
     return open_dataset(dataset_uri(words, catalog)), ""
