@@ -24,8 +24,9 @@ def after(
 
     TargetEncode keeps a row's own target out of its encoding, also where it reads it to take it out of the sums
     (`leave_one_out`), and a Window looks at earlier rows, but for one that sees the row itself: those may read it. A
-    category or a fold that is made of the target gives it away all the same. What the target itself is made of is not
-    known as such; leaving that out is up to the pipeline.
+    category, a fold, an entity or an order that is made of the target gives it away all the same: which rows come
+    before one then depends on its own target. What the target itself is made of is not known as such; leaving that out
+    is up to the pipeline.
     """
     gone = {*form.writes, *form.drops}
     where = f"step {number} {describe(step)}"
@@ -37,7 +38,7 @@ def _made_of(
     tainted: Tainted, step: Transform | Learner, form: Transform, schema: pl.Schema, engine: Engine
 ) -> set[str]:
     if isinstance(step, Window) and not step.sees_itself:
-        return set()
+        return set(form.writes) if tainted.keys() & {*step.entity, getattr(step, "order", None)} else set()
     if isinstance(form, TargetEncoded | TargetLeftOut):
         beside = {*form.columns, *(form.fold_on if isinstance(form, TargetEncoded) else ())}
         return set(form.writes) if tainted.keys() & beside else set()

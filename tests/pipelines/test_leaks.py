@@ -72,6 +72,29 @@ LEAKS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "z",
         "step 2 TargetEncode(z)",
     ),
+    "earlier rows of the same label": (
+        [{"Expanding": {"columns": ["x"], "by": ["y"], "order": "at", "statistics": ["count"], "output": "z"}}],
+        "z",
+        "step 1 Expanding(z)",
+    ),
+    "the time since an entity that is made of the target": (
+        [
+            {"Derive": {"columns": {"a": "y * 2"}}},
+            {"TimeSinceLast": {"by": ["c", "a"], "order": "at", "output": "z"}},
+            {"Drop": {"columns": ["a"]}},
+        ],
+        "z",
+        "step 2 TimeSinceLast(z)",
+    ),
+    "an order that is made of the target": (
+        [
+            {"Derive": {"columns": {"a": "y + x"}}},
+            {"Lag": {"columns": ["x"], "by": ["c"], "order": "a", "output": "z"}},
+            {"Drop": {"columns": ["a"]}},
+        ],
+        "z",
+        "step 2 Lag(z)",
+    ),
     "hashed with others": (
         [{"HashCross": {"columns": ["c", "y"], "n": 8, "output": "crossed"}}],
         "crossed",
