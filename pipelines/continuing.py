@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import polars as pl
 
 from headrace.catalog.manifest import Extends
-from headrace.transforms.base import Operator
+from headrace.transforms.base import Learner, Transform
 from headrace.transforms.categorify import Categorify
 from headrace.transforms.elements import inside
 from headrace.transforms.table import Table
@@ -57,7 +57,7 @@ class FromWork:
         return None if table is None else Older(table, trusted=True)
 
 
-def continuing(step: Operator, schema: pl.Schema, vocabularies: Vocabularies) -> Operator:
+def continuing(step: Transform | Learner, schema: pl.Schema, vocabularies: Vocabularies) -> Transform | Learner:
     """A step whose columns are known, with the vocabulary that it continues.
 
     Raises

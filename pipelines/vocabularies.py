@@ -57,10 +57,12 @@ class FromCatalog:
         if step.previous.endswith(".parquet"):
             return self._file(step, self._root / step.previous)
         if self._absent and step.previous != LATEST:
-            return self._begins(step, f"{step.previous} is missing: there is no catalog {self._catalog}")
+            self._begins(step, f"{step.previous} is missing: there is no catalog {self._catalog}")
+            return None
         dataset = self._open(step.previous)
         if dataset is None:
-            return self._begins(step, f"{self._dataset} has no version yet")
+            self._begins(step, f"{self._dataset} has no version yet")
+            return None
         return self._published(step, dataset)
 
     def _file(self, step: Categorify, path: Path) -> Older:
@@ -84,7 +86,8 @@ class FromCatalog:
             output = step.writes[0]
             published = output in dataset.columns
             if step.previous == LATEST and not published:
-                return self._begins(step, f"{version} has no such column")
+                self._begins(step, f"{version} has no such column")
+                return None
             what = "has no vocabulary there" if published else "is not in it"
             raise PipelineError(f"column {output!r} {what}{near(output, list(saved))}", where=where)
         older = saved[there[0]]
