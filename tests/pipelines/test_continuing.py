@@ -11,9 +11,13 @@ from tests.pipelines.conftest import Make, published, rows_of, small
 
 from headrace.catalog.manifest import Extends, Manifest
 from headrace.catalog.reader import open_dataset
+from headrace.catalog.vocabulary import OOV_BUCKETS
+from headrace.pipelines.build import build
+from headrace.pipelines.options import RunOptions
 from headrace.pipelines.resolve import resolve
 from headrace.pipelines.vocabularies import FromCatalog
-from headrace.schemas.errors import DataError, HeadraceError, PipelineError
+from headrace.schemas.errors import DataError, HeadraceError, PipelineError, UsageError
+from headrace.transforms.table import Table
 
 pytestmark = pytest.mark.usefixtures("no_report")
 
@@ -133,3 +137,124 @@ def test_a_table_that_changed_since_it_was_published_is_refused(make: Make, tmp_
 
 def test_without_a_catalog_it_begins_anew(make: Make) -> None:
     assert resolve(make(encode()), {}).output["c"] == pl.Int32
+
+
+def test_a_column_is_found_by_the_name_its_step_gave_it_renamed_or_not_published(make: Make, tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog"
+    renamed = [*encode(), {"Rename": {"names": {"c": "shop"}}}]
+    first, _ = published(make(renamed), catalog)
+    assert "shop" in {c.name for c in first.columns}
+    published(make(encode(), output={"features": ["x"]}), catalog)
+    third, folder = published(make(encode(), LATER), catalog)
+    column = next(c for c in third.columns if c.name == "c")
+    assert column.vocabulary is not None
+    assert column.vocabulary.extends is not None
+    assert column.vocabulary.extends.version == 2
+    assert list(decoded(third, folder).values()) == [3, 4, 5]
+
+
+PAIRS = pl.DataFrame({"d": ["b", "q"] * 20, "e": ["b", "c"] * 20})
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (
+            {"columns": ["c", "d"]},
+            {"columns": ["c", "d"], "joint": True},
+            "columns 'c' and 'd' have vocabularies of their own there, and are joint now: the ids of 'd' would move",
+        ),
+        (
+            {"columns": ["d", "e"], "combo": True, "output": "de"},
+            {"columns": ["e", "d"], "combo": True, "output": "de"},
+            "column 'de' is of the combinations of d, e there, of e, d now",
+        ),
+        (
+            {"columns": ["d", "e"], "combo": True, "output": "c"},
+            {"columns": ["c"]},
+            "the previous vocabulary is of combinations of 2 columns, this step takes 1",
+        ),
+        (
+            {"columns": ["c"]},
+            {"columns": ["d", "e"], "combo": True, "output": "c"},
+            "the previous vocabulary has no column 'value:0', 'value:1', it has value, count",
+        ),
+    ],
+)
+def test_a_vocabulary_of_other_columns_is_refused(
+    before: dict[str, Any], now: dict[str, Any], message: str, make: Make, tmp_path: Path
+) -> None:
+    rows = small().hstack(PAIRS)
+    published(make([{"Categorify": before}], rows), tmp_path / "catalog")
+    pipeline = make([{"Categorify": {**now, "previous": "latest"}}], rows)
+    with pytest.raises(PipelineError) as refused:
+        resolve(pipeline, {}, FromCatalog(tmp_path / "catalog", "small", tmp_path))
+    assert message in refused.value.message
+
+
+def test_what_was_joint_goes_on_jointly_also_with_one_column_more(make: Make, tmp_path: Path) -> None:
+    catalog, rows = tmp_path / "catalog", small().hstack(PAIRS)
+    joint = [{"Categorify": {"columns": ["c", "d"], "joint": True, "previous": "latest"}}]
+    first, folder = published(make(joint, rows), catalog)
+    more = [{"Categorify": {"columns": ["c", "d", "e"], "joint": True, "previous": "latest"}}]
+    second, other = published(make(more, rows), catalog)
+    old, new = decoded(first, folder), decoded(second, other)
+    assert {value: new[value] for value in old} == old
+    assert set(new) - set(old) == {"c"}
+
+
+def test_a_run_and_a_check_say_what_goes_on_and_what_begins(make: Make, tmp_path: Path) -> None:
+    catalog, both = tmp_path / "catalog", [{"Categorify": {"columns": ["c", "d"], "previous": "latest"}}]
+    options = RunOptions(catalog=str(catalog), engine="cpu")
+    assert build(make(encode()), options).vocabularies == {"c": "begins anew: small has no version yet"}
+    assert build(make(both, LATER.with_columns(d=pl.lit("x"))), options).vocabularies == {
+        "c": "continues small@1, 2 values",
+        "d": "begins anew: small@1 has no such column",
+    }
+
+
+def test_a_check_without_a_catalog_says_what_is_missing_a_run_is_refused(make: Make, tmp_path: Path) -> None:
+    known = FromCatalog(tmp_path / "none", "small", tmp_path, required=False)
+    assert resolve(make(encode(3)), {}, known).output["c"] == pl.Int32
+    assert known.notes == {"c": f"begins anew: 3 is missing: there is no catalog {tmp_path / 'none'}"}
+    with pytest.raises(UsageError, match="no catalog at"):
+        resolve(make(encode(3)), {}, FromCatalog(tmp_path / "none", "small", tmp_path))
+
+
+def test_a_first_run_that_failed_leaves_nothing_to_go_on_from(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "catalog" / "small" / "_log").mkdir(parents=True)
+    first, folder = published(make(encode()), tmp_path / "catalog")
+    assert sorted(decoded(first, folder)) == ["a", "b"]
+
+
+def test_a_published_vocabulary_is_not_read_where_a_run_is_prepared(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(make(encode()), tmp_path / "catalog")
+
+    def read(table: Table) -> pl.DataFrame:
+        raise AssertionError(f"{table.path} was read")
+
+    monkeypatch.setattr(Table, "_read", read)
+    known = FromCatalog(tmp_path / "catalog", "small", tmp_path)
+    resolve(make(encode(), LATER), {}, known)
+    assert known.notes == {"c": "continues small@1, 2 values"}
+
+
+def test_a_table_says_how_many_ids_come_before_its_own(make: Make, tmp_path: Path) -> None:
+    table = pl.DataFrame({"value": ["a"], "count": [1]})
+    table.write_parquet(tmp_path / "three.parquet", metadata={OOV_BUCKETS: "3"})
+    table.write_parquet(tmp_path / "any.parquet")
+    known = FromCatalog(tmp_path, "small", tmp_path)
+    with pytest.raises(PipelineError, match="has 3 ids out of vocabulary there, and oov_buckets is 1"):
+        resolve(make(encode("three.parquet")), {}, known)
+    resolve(make(encode("three.parquet", oov_buckets=3)), {}, known)
+    resolve(make(encode("any.parquet")), {}, FromCatalog(tmp_path, "small", tmp_path))
+
+
+def test_a_state_that_changed_since_it_was_published_is_refused(make: Make, tmp_path: Path) -> None:
+    _, folder = published(make(encode()), tmp_path / "catalog")
+    state = folder / "state" / "pipeline.json"
+    state.write_text(state.read_text() + " ")
+    with pytest.raises(DataError, match="SHA-256 differs"):
+        resolve(make(encode()), {}, FromCatalog(tmp_path / "catalog", "small", tmp_path))

@@ -106,6 +106,31 @@ def test_a_table_without_counts_has_those_of_now() -> None:
     assert form.decode.to_dict(as_series=False) == {"id": [3, 4, 5], "value": [9, 8, 3], "count": [1, 0, 2]}
 
 
+def test_integers_of_another_width_keep_their_ids_where_they_fit() -> None:
+    known = pl.DataFrame({"value": [9, 8], "count": [1, 1]})
+    narrow = learned(Categorify(columns=["x"], previous="7"), pl.DataFrame({"x": [8, 3]}, {"x": pl.UInt8}), known)
+    assert narrow.decode.schema["value"] == pl.UInt8
+    assert narrow.decode["value"].to_list() == [9, 8, 3]
+    rows = pl.DataFrame({"x": [2**53 + 1, 8]})
+    wide = learned(Categorify(columns=["x"], previous="7"), rows, known.cast({"value": pl.Int16}))
+    assert wide.decode["value"].to_list() == [9, 8, 2**53 + 1]
+    assert ids(wide, rows) == [5, 4]
+    with pytest.raises(PipelineError, match="holds 2 value\\(s\\) that UInt8 cannot hold, 300 is one"):
+        learned(
+            Categorify(columns=["x"], previous="7"),
+            pl.DataFrame({"x": [8]}, {"x": pl.UInt8}),
+            known.select(pl.all() + 291),
+        )
+
+
+def test_a_table_of_combinations_needs_only_their_values() -> None:
+    step = Categorify(columns=["x", "y"], combo=True, output="xy", previous="pairs.parquet")
+    rows = pl.DataFrame({"x": ["a", "b"], "y": [1, 2]})
+    form = learned(step, rows, pl.DataFrame({"value:0": ["b"], "value:1": [2]}))
+    assert form.decode.select("id", "x", "y", "count").rows() == [(3, "b", 2, 1), (4, "a", 1, 1)]
+    assert ids(form, rows) == [4, 3]
+
+
 def test_no_rows_leave_the_vocabulary_as_it_is() -> None:
     form = learned(Categorify(columns=["x"], previous="7"), pl.DataFrame(schema={"x": pl.String}))
     assert form.decode.drop("id").equals(OLD)
@@ -146,6 +171,7 @@ def test_however_often_it_goes_on_no_id_moves(runs: list[list[str]], least: int,
         (pl.DataFrame({"value": ["a", None]}), "has 1 null in 'value'"),
         (pl.DataFrame({"value": ["a", "b", "a"]}), "has 1 value\\(s\\) twice, 'a' is one"),
         (pl.DataFrame({"values": ["a"]}), "has no column 'value', it has values"),
+        (pl.DataFrame({"value": ["a"], "count": ["5"]}), "the counts of the previous vocabulary are String"),
         (pl.DataFrame({"value": ["1:a"], "value:0": ["a"]}), "is of combinations of 1 columns, this step takes 1"),
     ],
 )
@@ -182,23 +208,59 @@ def test_fields_that_do_not_fit(fields: dict[str, Any]) -> None:
 
 
 COMBINATIONS = [
-    {"joint": joint, "combo": combo, "oov_buckets": oov, "max_size": size, "min_count": least, "previous": previous}
+    {
+        "vocabulary": vocabulary,
+        "joint": joint,
+        "combo": combo,
+        "oov_buckets": oov,
+        "max_size": size,
+        "min_count": least,
+        "previous": previous,
+    }
+    for vocabulary in (None, ["b", "a"])
     for joint in (False, True)
     for combo in (False, True)
     for oov in (1, 3)
     for size in (None, 4)
     for least in (1, 2)
     for previous in (None, "7")
-    if not (joint and combo)
+]
+GIVEN = "a given vocabulary excludes min_count, max_size and combo"
+REFUSED = [
+    ({"joint", "combo"}, "joint (one vocabulary, an id per column) and combo (one id per row) exclude each other"),
+    ({"vocabulary", "min_count"}, GIVEN),
+    ({"vocabulary", "max_size"}, GIVEN),
+    ({"vocabulary", "combo"}, GIVEN),
+    ({"vocabulary", "previous"}, "vocabulary (all values are given) and previous (new ones are added) exclude"),
 ]
 
 
-@pytest.mark.parametrize("fields", COMBINATIONS)
+def said(fields: dict[str, Any]) -> set[str]:
+    """The fields that are not at their defaults."""
+    defaults = {"vocabulary": None, "joint": False, "combo": False, "max_size": None, "min_count": 1, "previous": None}
+    return {name for name, value in defaults.items() if fields[name] != value}
+
+
+def refusals(fields: dict[str, Any]) -> list[str]:
+    return [message for names, message in REFUSED if names <= said(fields)]
+
+
+def columns_of(fields: dict[str, Any]) -> dict[str, Any]:
+    several = fields["joint"] or fields["combo"]
+    return {"columns": ["x", "y"] if several else ["x"], "output": "xy" if fields["combo"] else "{column}"}
+
+
+@pytest.mark.parametrize("fields", [f for f in COMBINATIONS if refusals(f)])
+def test_options_that_make_no_sense_together_are_refused_by_name(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Categorify(**columns_of(fields), **fields)
+    assert any(message in str(refused.value) for message in refusals(fields))
+
+
+@pytest.mark.parametrize("fields", [f for f in COMBINATIONS if not refusals(f)])
 def test_every_combination_of_options_gives_ids_below_its_cardinality(fields: dict[str, Any]) -> None:
     rows = pl.DataFrame({"x": ["a", "b", "a", None, "c"], "y": ["b", "b", "d", "a", "c"]})
-    output = {"output": "xy"} if fields["combo"] else {}
-    columns = ["x", "y"] if fields["joint"] or fields["combo"] else ["x"]
-    step = Categorify(columns=columns, **{**fields, "previous": None}, **output)
+    step = Categorify(**columns_of(fields), **{**fields, "previous": None})
     old = learned(step, rows.head(3), None)
     known = old.vocabulary.frame if fields["previous"] else None
     form = learned(step.model_copy(update={"previous": fields["previous"]}), rows, known)
