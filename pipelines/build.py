@@ -162,7 +162,7 @@ class _Run:
             0,
             lambda: report_stage(work, made, fitted, applied, written, baselines, producer, self.record),
         )
-        return self._timed("publish", 0, lambda: publish_stage(self.options, made, manifest))
+        return self._timed("publish", 0, lambda: publish_stage(work, self.options, made, manifest))
 
     def _advance(self, stage: str) -> Callable[[int], None]:
         return lambda rows: self.progress.advance(stage, rows)

@@ -15,8 +15,9 @@ from headrace.catalog.vocabulary import OOV_BUCKETS
 from headrace.pipelines.build import build
 from headrace.pipelines.options import RunOptions
 from headrace.pipelines.resolve import resolve
+from headrace.pipelines.stages import publish_stage
 from headrace.pipelines.vocabularies import FromCatalog
-from headrace.schemas.errors import DataError, HeadraceError, PipelineError, UsageError
+from headrace.schemas.errors import ConflictError, DataError, HeadraceError, PipelineError, UsageError
 from headrace.transforms.table import Table
 
 pytestmark = pytest.mark.usefixtures("no_report")
@@ -258,3 +259,35 @@ def test_a_state_that_changed_since_it_was_published_is_refused(make: Make, tmp_
     state.write_text(state.read_text() + " ")
     with pytest.raises(DataError, match="SHA-256 differs"):
         resolve(make(encode()), {}, FromCatalog(tmp_path / "catalog", "small", tmp_path))
+
+
+@pytest.mark.parametrize("began", [False, True], ids=["the first version", "a later one"])
+def test_of_two_runs_that_continue_one_version_the_second_is_refused_and_runs_again(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: bool
+) -> None:
+    catalog, theirs = tmp_path / "catalog", small().with_columns(c=pl.lit("theirs"))
+    if began:
+        published(make(encode()), catalog)
+    others = [make(encode(), theirs)]
+
+    def after_the_other(*stage: Any) -> Any:
+        if others:
+            published(others.pop(), catalog)
+        return publish_stage(*stage)
+
+    monkeypatch.setattr("headrace.pipelines.build.publish_stage", after_the_other)
+    pipeline = make(encode(), LATER)
+    version = 2 if began else 1
+    with pytest.raises(ConflictError, match=f"version {version} was published meanwhile, .* column 'c' are others"):
+        published(pipeline, catalog)
+    ids = decoded(*published(pipeline, catalog))
+    assert ids["theirs"] == (5 if began else 3)
+    assert ids["new"] > ids["theirs"]
+    assert open_dataset(catalog / "small").version == version + 1
+
+
+def test_a_version_that_is_named_is_continued_whatever_came_after_it(make: Make, tmp_path: Path) -> None:
+    catalog, theirs = tmp_path / "catalog", small().with_columns(c=pl.lit("theirs"))
+    first = published(make(encode()), catalog)
+    published(make(encode(), theirs), catalog)
+    assert decoded(*published(make(encode(1), LATER), catalog)) == {**decoded(*first), "new": 5}
