@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
+from headrace.catalog.manifest import Extends
 from headrace.cli import cli
 from headrace.transforms.categorify import Categorify
 
@@ -82,3 +83,27 @@ def test_what_is_not_there_is_said_in_a_line(words: tuple[str, ...], message: st
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_check_says_what_goes_on_and_what_is_missing(project: Path, tmp_path: Path) -> None:
+    def checked(previous: str, catalog: Path) -> str:
+        text = (project / "pipeline.yaml").read_text()
+        assert "[country, product]}" in text
+        pipeline = project / f"continued-{previous}.yaml"
+        pipeline.write_text(text.replace("[country, product]}", f"[country, product], previous: {previous}}}"))
+        try:
+            result = CliRunner().invoke(cli, ["check", str(pipeline), "--catalog", str(catalog)])
+        finally:
+            pipeline.unlink()
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert "product continues shop@1, 6 values" in checked("latest", project / "published")
+    assert "product begins anew: shop has no version yet" in checked("latest", tmp_path)
+    assert "product begins anew: 9 is missing: there is no catalog" in checked("9", tmp_path / "none")
+
+
+def test_an_older_vocabulary_has_a_name() -> None:
+    build = Extends(dataset="shop", version=3, build="b", sha256="0" * 64)
+    assert build.named == "shop@3"
+    assert Extends(sha256="ab" * 32).named == "a table, abababababab"
