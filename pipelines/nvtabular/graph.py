@@ -14,6 +14,7 @@ from headrace.schemas.errors import DataError
 
 FILE = "graph.json"
 FORMAT = 1
+SUBGRAPH: Final = "Subgraph"
 
 _DTYPES: Final[Mapping[str, pl.DataType]] = {
     "bool": pl.Boolean(),
@@ -51,19 +52,37 @@ class ColumnSchema(_Part):
     @property
     def polars(self) -> pl.DataType | None:
         """Its dtype; None where headrace has none for it."""
-        name = self.dtype.get("name") if isinstance(self.dtype, dict) else self.dtype
-        found = _DTYPES.get(str(name))
+        found = _DTYPES.get(self.type_name)
         return pl.List(found) if found is not None and self.is_list else found
 
     @property
+    def type_name(self) -> str:
+        """Its dtype as NVTabular calls it."""
+        return str(self.dtype.get("name") if isinstance(self.dtype, dict) else self.dtype)
+
+    @property
     def is_target(self) -> bool:
-        return any(tag.rpartition(".")[2].upper() in _TARGETS for tag in self.tags)
+        return any(tag in _TARGETS for tag in self._tags)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a target to be predicted as a number."""
+        return "REGRESSION" in self._tags
+
+    @property
+    def _tags(self) -> list[str]:
+        return [tag.rpartition(".")[2].upper() for tag in self.tags]
 
 
 class Node(_Part):
-    """An operator in its place."""
+    """An operator in its place.
+
+    `place` is its number for people, with those of the subgraphs around it; `artifacts` leads to its files.
+    """
 
     id: int
+    place: str = ""
+    artifacts: tuple[str, ...] = ()
     op_class: str | None = None
     op_params: dict[str, Any] = {}
     op_state: dict[str, Any] = {}
@@ -120,15 +139,50 @@ def read_graph(folder: Path) -> Graph:
         raise DataError(f"is no graph of NVTabular: {place}: {first['msg']}", where=str(path)) from None
     except (OSError, ValueError) as problem:
         raise DataError(f"cannot be read: {problem}", where=str(path)) from None
-    ordered = sorted(graph.nodes, key=lambda node: node.id)
+    try:
+        ordered = _flat(graph, "", ())
+    except ValidationError as problem:
+        raise DataError(
+            f"is no graph of NVTabular: a subgraph: {problem.errors()[0]['msg']}", where=str(path)
+        ) from None
     before: set[int] = set()
     for node in ordered:
         if unknown := {*node.parent_ids, *node.dependency_ids} - before:
             raise DataError(f"node {node.id} follows node {min(unknown)}, which is not before it", where=str(path))
+        if node.id in before:
+            raise DataError(f"has two nodes of number {node.id}", where=str(path))
         before.add(node.id)
     if graph.output_node_id not in before:
         raise DataError(f"the last node is {graph.output_node_id}, and there is none of that number", where=str(path))
     return graph.model_copy(update={"nodes": tuple(ordered)})
 
 
+def _flat(graph: Graph, place: str, artifacts: tuple[str, ...], first: int = 0) -> list[Node]:
+    """The nodes in order, with those of subgraphs before the node that holds them, which then only names columns.
+
+    Numbers are moved up by `first`, so that those of different subgraphs differ.
+    """
+    found: list[Node] = []
+    for node in sorted(graph.nodes, key=lambda node: node.id):
+        moved = node.model_copy(
+            update={
+                "id": node.id + first,
+                "place": f"{place}{node.id}",
+                "artifacts": (*artifacts, "artifacts", f"node_{node.id}"),
+                "parent_ids": tuple(i + first for i in node.parent_ids),
+                "dependency_ids": tuple(i + first for i in node.dependency_ids),
+            }
+        )
+        if node.operator == SUBGRAPH:
+            inner = Graph.model_validate(node.op_params.get("inner_graph"))
+            start = _OF_A_SUBGRAPH * (moved.id + 1)
+            nodes = _flat(inner, f"{moved.place}/", moved.artifacts, start)
+            outside = (*moved.parent_ids, *moved.dependency_ids)
+            found += [n if n.parent_ids else n.model_copy(update={"parent_ids": outside}) for n in nodes]
+            moved = moved.model_copy(update={"parent_ids": (start + inner.output_node_id,)})
+        found.append(moved)
+    return found
+
+
+_OF_A_SUBGRAPH: Final = 1 << 20
 _TARGETS = ("TARGET", "BINARY_CLASSIFICATION", "BINARY", "REGRESSION", "MULTI_CLASS_CLASSIFICATION")

@@ -7,20 +7,27 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import yaml
 
 from headrace.pipelines.fitted import FittedPipeline
 from headrace.pipelines.nvtabular import graph as graphs
-from headrace.pipelines.nvtabular.categories import PREFIX, SUFFIX, OtherIds, names_in, read_categories
+from headrace.pipelines.nvtabular.carried import Step, whole
+from headrace.pipelines.nvtabular.categories import (
+    PREFIX,
+    SUFFIX,
+    Categories,
+    OtherIds,
+    names_in,
+    read_categories,
+    with_text,
+)
+from headrace.pipelines.nvtabular.encoders import VOCABULARIES, step_of
 from headrace.pipelines.nvtabular.linear import Left, Linear, linear
-from headrace.pipelines.nvtabular.steps import VOCABULARIES, categorify
 from headrace.schemas.contract import Column, Contract
 from headrace.schemas.errors import ConflictError, DataError, UsageError
 from headrace.schemas.odcs import dump_contract
-from headrace.transforms.base import Transform
 
 PICKLE = "workflow.pkl"
 _TO_FILL_IN = """\
@@ -83,17 +90,20 @@ def import_workflow(workflow: str | Path, out: str | Path) -> Imported:
         graph = graphs.read_graph(folder)
         schema, left = _source(graph)
         made = linear(graph, schema, folder)
-        target_column = next((c.name for c in graph.output.output_schema or () if c.is_target), "")
+        targets = [c for c in graph.output.output_schema or () if c.is_target]
+        if len(targets) > 1:
+            why = f"a pipeline has one target, here {targets[0].name!r}"
+            left.append(Left("", "target", tuple(c.name for c in targets[1:]), why, "a pipeline for each of them"))
         made = Linear(made.declared, made.fitted, made.outputs, (*left, *made.left), made.vocabularies)
     elif (folder / PICKLE).exists() or names_in(folder / "categories"):
         schema, made = _categories(folder)
-        target_column = ""
+        targets = []
     else:
         raise UsageError(
             f"{folder} holds no workflow of NVTabular: neither {graphs.FILE} nor {PICKLE}",
             hint="give the folder that Workflow.save wrote",
         )
-    _write(target, folder.resolve().name, version, schema, made, target_column)
+    _write(target, folder.resolve().name, version, schema, made, targets[0] if targets else None)
     return Imported(target, version, len(made.declared), made.outputs, made.left)
 
 
@@ -109,69 +119,90 @@ def _version(folder: Path) -> str:
 def _source(graph: graphs.Graph) -> tuple[dict[str, pl.DataType], list[Left]]:
     """The columns that come from outside, and those of a type that headrace does not have."""
     schema: dict[str, pl.DataType] = {}
-    left = []
+    left: list[Left] = []
+    given = {node.id: set(node.outputs) for node in graph.nodes}
     for node in graph.nodes:
-        if node.parent_ids:
-            continue
-        for column in node.input_schema or node.output_schema or ():
+        above = set[str]().union(*(given[i] for i in (*node.parent_ids, *node.dependency_ids)))
+        names_only = node.operator in ("", "SelectionOp")
+        for column in (node.output_schema if names_only else node.input_schema) or ():
+            if column.name in above or column.name in schema:
+                continue
             if column.polars is None:
-                why = f"its type is {column.dtype}"
-                left.append(Left(node.id, node.operator or "source", (column.name,), why, "cast it before"))
+                left.append(
+                    Left(node.place, node.operator, (column.name,), f"its type is {column.type_name}", "cast it before")
+                )
             else:
-                schema.setdefault(column.name, column.polars)
+                schema[column.name] = column.polars
     return schema, left
 
 
 def _categories(folder: Path) -> tuple[dict[str, pl.DataType], Linear]:
-    """What there is without the graph: a step for every vocabulary."""
-    why = f"the graph is in {PICKLE}, which is Python code and is not read"
-    left = [Left(-1, "Workflow", (), why, "write the other steps by hand; docs/nvtabular.md has their names")]
-    schema: dict[str, pl.DataType] = {}
-    declared: list[dict[str, Any]] = []
-    fitted: list[Transform] = []
-    tables: dict[str, pl.DataFrame] = {}
-    outputs: list[str] = []
+    """What there is without the graph: a step for every vocabulary, combinations first."""
+    why = f"the graph is in {PICKLE}, which is Python code that runs when it is opened: it is not read"
+    left = [Left("", "Workflow", (), why, "write the other steps by hand; docs/nvtabular.md has their names")]
+    found: list[Categories] = []
     for name in names_in(folder / "categories"):
-        path = folder / "categories" / f"{PREFIX}{name}{SUFFIX}"
         try:
-            found = read_categories(path)
+            found.append(_whole(read_categories(folder / "categories" / f"{PREFIX}{name}{SUFFIX}")))
         except OtherIds as problem:
-            left.append(Left(-1, "Categorify", (name,), str(problem), "fit it anew: ids will be others"))
-            continue
-        if found.columns != (name,):
-            why = f"it is of {', '.join(found.columns)}: whether joint or combined, only {PICKLE} says"
-            instead = f"Categorify with previous: {VOCABULARIES}/{name}.parquet"
-            left.append(Left(-1, "Categorify", (name,), why, instead))
-            tables[name] = found.table
-            continue
-        dtype = found.table.schema["value"]
-        if dtype.is_float():
-            left.append(Left(-1, "Categorify", (name,), "categories of fractions", "Cast them before"))
-            continue
-        step, form = categorify(name, (name,), found)
-        declared.append(step)
-        fitted.append(form)
-        tables[name], schema[name] = found.table, dtype
-        outputs.append(name)
+            left.append(Left("", "Categorify", (name,), str(problem), "fit it anew: ids will be others"))
+    found.sort(key=lambda categories: not categories.combo)
+    schema: dict[str, pl.DataType] = {}
+    for categories in sorted(found, key=lambda c: c.combo):  # a column's own vocabulary knows its type best
+        keys = [f"value:{i}" for i in range(len(categories.columns))] if categories.combo else ["value"]
+        for column, key in zip(categories.columns, keys, strict=True):
+            schema.setdefault(column, categories.table.schema[key])
+    steps: list[Step] = [step_of(list(c.columns), c, c.name if c.combo else "") for c in found]
+    several = tuple(c.name for c in found if c.oov_buckets > 1)
+    if several:
+        why = "unknown values go to several ids by a hash that NVTabular computes otherwise"
+        left.append(Left("", "Categorify", several, why, "ids of known values are the same"))
     statistics = sorted((folder / "categories").glob("cat_stats.*"))
     why = f"which operator they are of, only {PICKLE} says"
-    left += [Left(-1, "statistics", (path.name,), why, "learn them anew") for path in statistics]
-    return schema, Linear(tuple(declared), tuple(fitted), tuple(outputs), tuple(left), tables)
+    left += [Left("", "statistics", (path.name,), why, "learn them anew") for path in statistics]
+    return schema, Linear(
+        tuple(step.declared for step in steps if step.declared is not None),
+        tuple(step.fitted for step in steps if step.fitted is not None),
+        tuple(c.name for c in found),
+        tuple(left),
+        {c.name: c.table for c in found},
+    )
 
 
-def _write(out: Path, name: str, version: str, schema: Mapping[str, pl.DataType], made: Linear, target: str) -> None:
+def _whole(found: Categories) -> Categories:
+    """Integers where pandas made fractions of them because of a null."""
+    table = found.table
+    for key in [c for c in table.columns if c.startswith("value") and table.schema[c].is_float()]:
+        values = whole(table[key])
+        if values is None:
+            raise OtherIds("its categories are fractions, of which headrace has no vocabulary")
+        table = table.with_columns(values.alias(key))
+    table = with_text(table) if found.combo else table
+    return Categories(found.name, found.columns, found.oov_buckets, table)
+
+
+def _write(
+    out: Path,
+    name: str,
+    version: str,
+    schema: Mapping[str, pl.DataType],
+    made: Linear,
+    label: graphs.ColumnSchema | None,
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if made.vocabularies:
         (out / VOCABULARIES).mkdir()
     for vocabulary, table in made.vocabularies.items():
         table.write_parquet(out / VOCABULARIES / f"{vocabulary}.parquet")
-    own = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-") or "imported"
+    own = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:63] or "imported"
+    target = label.name if label is not None else ""
     plain = {
         "name": own,
         "source": {"path": "<data/*.parquet>"},
         "contract": "contract.odcs.yaml",
         "steps": list(made.declared),
         "target": target or "<the label's column>",
+        **({"task": "regression"} if label is not None and label.is_number else {}),
         "split": {"by": "fraction", "fractions": {"train": 0.8, "test": 0.2}},
     }
     text = yaml.safe_dump(plain, sort_keys=False, width=120, allow_unicode=True)
@@ -181,6 +212,6 @@ def _write(out: Path, name: str, version: str, schema: Mapping[str, pl.DataType]
     if columns:
         (out / "contract.odcs.yaml").write_text(dump_contract(Contract(name=own, columns=columns)), encoding="utf-8")
     features = tuple(c for c in made.outputs if c != target)
-    if made.fitted and features:
+    if features:
         pipeline = FittedPipeline(name=own, source=dict(schema), steps=made.fitted, features=features, target=target)
         pipeline.save(out / "fitted")

@@ -11,27 +11,30 @@ from typing import Any, Final
 import polars as pl
 
 from headrace.engines.cpu import CpuEngine
-from headrace.pipelines.nvtabular.graph import Graph, Node
-from headrace.pipelines.nvtabular.steps import Place, Step, carry
+from headrace.pipelines.nvtabular.carried import Place, Step, free
+from headrace.pipelines.nvtabular.graph import SUBGRAPH, Graph, Node
+from headrace.pipelines.nvtabular.steps import carry
 from headrace.schemas.errors import HeadraceError
 from headrace.transforms.base import Transform, to_plain
-from headrace.transforms.elements import OnElements
+from headrace.transforms.elements import OnElements, parts
 from headrace.transforms.lists import ListSlice
 from headrace.transforms.missing import DropNull
+from headrace.transforms.registry import operator_from_plain
 from headrace.transforms.shape import Derive, Drop, Rename
 
 Value = tuple[int, str]
 """What a node gives under a name; the source is node -1."""
 
 SOURCE: Final = -1
-_NAMES_ONLY: Final = ("", "SelectionOp", "ConcatColumns", "AddMetadata", "AddTags", "AddProperties", "Rename")
+_NAMES_ONLY: Final = ("", "SelectionOp", "ConcatColumns", "AddMetadata", "AddTags", "AddProperties", "Rename", SUBGRAPH)
+_ONLY_READS: Final = ("TargetEncoding", "JoinGroupby")
 
 
 @dataclass(frozen=True)
 class Left:
-    """Something that is not carried over, or not just as it was."""
+    """Something that is not carried over, or not just as it was. `node` is its number, `3/1` within a subgraph."""
 
-    node: int
+    node: str
     operator: str
     columns: tuple[str, ...]
     why: str
@@ -109,20 +112,28 @@ class _Walk:
                 columns[name] = holder
         if not columns:
             return
-        folder = self._folder / "artifacts" / f"node_{node.id}"
-        carried = carry(Place(node, columns, dict(self._frame.collect_schema()), folder))
+        folder = self._folder.joinpath(*node.artifacts)
+        taken = frozenset(self.vocabularies)
+        carried = carry(Place(node, columns, dict(self._frame.collect_schema()), folder, taken))
         for note in carried.notes:
             self._leave(node, *note)
         self.vocabularies |= carried.vocabularies
-        added = [self._add(node, step) for step in carried.steps]
+        failed = {c for step in carried.steps if not self._add(node, step) for c in _written(step)}
         for output in node.outputs:
             holder = carried.outputs.get(output, columns.get(output))
-            self._holders[node.id, output] = None if output in carried.lost or not all(added) else holder
+            self._holders[node.id, output] = None if output in carried.lost or holder in failed else holder
 
     def finish(self) -> tuple[str, ...]:
         """Leave only the outputs, under their names."""
         held = {name: self._holders.get(self._output(name)) for name in self._graph.output.outputs}
-        there = {name: holder for name, holder in held.items() if holder is not None}
+        there: dict[str, str] = {}
+        for name, holder in held.items():
+            if holder is not None and holder in there.values():  # one value under two names
+                copy = free(f"{name}_copy", self._frame.collect_schema())
+                self._copy(holder, copy)
+                holder = copy
+            if holder is not None:
+                there[name] = holder
         drops = [c for c in self._frame.collect_schema().names() if c not in there.values()]
         if drops:
             self._keep(Drop(columns=drops))
@@ -138,25 +149,39 @@ class _Walk:
         if holder is None or self._uses[value] == 1:
             return holder
         self._uses[value] -= 1
-        copy = f"{name}_{node.id}"
-        self._keep(Derive(columns={copy: f'"{holder}"'}))
+        if node.operator in _ONLY_READS:
+            return holder
+        copy = free(f"{name}_{node.id}", self._frame.collect_schema())
+        self._copy(holder, copy)
         return copy
+
+    def _copy(self, holder: str, name: str) -> None:
+        quoted = holder.replace('"', '""')
+        self._keep(Derive(columns={name: f'"{quoted}"'}))
 
     def _add(self, node: Node, step: Step) -> bool:
         """Try a step on the columns there are; one that does not fit is left."""
         schema = self._frame.collect_schema()
         form = step.fitted
-        if not isinstance(form, ListSlice | DropNull) and any(isinstance(schema[c], pl.List) for c in form.reads):
-            form = OnElements(step=form)
         try:
-            form = form.resolve(schema)
-            self._frame = form.apply(self._frame, CpuEngine())
-            self._frame.collect_schema()
-        except HeadraceError as problem:
-            self._leave(node, form.reads, problem.message, problem.hint)
+            if step.declared is not None and "<" not in str(step.declared):
+                parts(operator_from_plain(step.declared), schema)
+            if form is not None:
+                if not isinstance(form, ListSlice | DropNull) and any(
+                    isinstance(schema[c], pl.List) for c in form.reads
+                ):
+                    form = OnElements(step=form)
+                form = form.resolve(schema)
+                frame = form.apply(self._frame, CpuEngine())
+                frame.collect_schema()
+                self._frame = frame
+        except (HeadraceError, ValueError, pl.exceptions.PolarsError) as problem:
+            hint = problem.hint if isinstance(problem, HeadraceError) else ""
+            why = problem.message if isinstance(problem, HeadraceError) else str(problem).splitlines()[0]
+            self._leave(node, _written(step), why, hint)
             return False
-        self.declared.append(step.declared)
-        self.fitted.append(form)
+        self.declared += [step.declared] if step.declared is not None else []
+        self.fitted += [form] if form is not None else []
         return True
 
     def _keep(self, step: Transform) -> None:
@@ -166,4 +191,9 @@ class _Walk:
         self.fitted.append(form)
 
     def _leave(self, node: Node, columns: tuple[str, ...], why: str, instead: str = "") -> None:
-        self.left.append(Left(node.id, node.operator, columns, why, instead))
+        self.left.append(Left(node.place, node.operator, columns, why, instead))
+
+
+def _written(step: Step) -> tuple[str, ...]:
+    """The columns that a step makes; of one that is only declared none, its values come from another."""
+    return step.fitted.writes if step.fitted is not None else ()

@@ -47,9 +47,7 @@ def _words(made: Imported) -> str:
         "fitted/             FittedPipeline.load(...).transform(rows) gives what the workflow gave",
     ]
     if made.left:
-        rows = [
-            ["-" if left.node < 0 else left.node, left.operator, _few(left.columns), left.why] for left in made.left
-        ]
+        rows = [[left.node or "-", left.operator, _few(left.columns), left.why] for left in made.left]
         parts += ["", "not carried over, or not just as it was", table(rows, ["node", "operator", "columns", "why"])]
         hints = dict.fromkeys(f"  {left.operator}: {left.instead}" for left in made.left if left.instead)
         parts += (["", "what to do", *hints]) if hints else []

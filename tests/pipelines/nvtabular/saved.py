@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
+
+from headrace.pipelines.fitted import FittedPipeline
+from headrace.pipelines.nvtabular.importing import Imported, import_workflow
 
 Columns = Mapping[str, str]
 """Name to dtype; `list[int64]` for lists."""
@@ -19,7 +23,7 @@ def schema(columns: Columns, tags: Mapping[str, Sequence[str]] = {}) -> list[dic
             "name": name,
             "tags": list(tags.get(name, ())),
             "properties": {},
-            "dtype": {"name": dtype.removeprefix("list[").removesuffix("]")},
+            "dtype": {"name": dtype[5:-1] if dtype.startswith("list[") else dtype},
             "is_list": dtype.startswith("list["),
             "is_ragged": dtype.startswith("list["),
         }
@@ -66,3 +70,28 @@ def categories(folder: Path, name: str, values: pl.DataFrame, buckets: int = 1, 
     }
     pl.DataFrame(kinds).write_parquet(folder / f"meta.{name}.parquet")
     return f"categories/unique.{name}.parquet"
+
+
+def files(folder: Path, number: int) -> Path:
+    """Where a node's categories lie in a workflow."""
+    return folder / f"saved/artifacts/node_{number}/categories"
+
+
+def imported(folder: Path, *nodes: dict[str, Any]) -> Imported:
+    return import_workflow(workflow(folder / "saved", list(nodes)), folder / "out")
+
+
+def gives(made: Imported, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """What the imported pipeline makes of rows."""
+    found: dict[str, list[Any]] = FittedPipeline.load(made.folder / "fitted").transform(rows).to_dict(as_series=False)
+    return found
+
+
+def reasons(made: Imported) -> dict[tuple[str, ...], str]:
+    return {left.columns: left.why for left in made.left}
+
+
+def declared(made: Imported) -> list[dict[str, Any]]:
+    """The steps of pipeline.yaml."""
+    steps: list[dict[str, Any]] = yaml.safe_load((made.folder / "pipeline.yaml").read_text())["steps"]
+    return steps
