@@ -24,7 +24,7 @@ demo: $(RUN_STAMP) ## raw flights data to a published dataset, in ./published
 	$(BIN)/headrace run flights
 
 test: $(DEV_STAMP) ## every test that needs no GPU
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadfile
 
 check: $(DEV_STAMP) lint types layers fast ## lint, types, layers and the fast tests; minutes on two cores
 
