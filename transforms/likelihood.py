@@ -22,6 +22,7 @@ POINTS: Final = 65536
 
 _STEP: Final = 0.25
 _TOLD_APART: Final = 1e-8
+_STRAIGHT: Final = 1e-8
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 
@@ -37,7 +38,9 @@ def fit(values: Floats, weights: Floats, method: Method) -> Fitted:
     """The power of the greatest likelihood, by a grid and then by golden section.
 
     Powers whose results differ by less than 1e-8 of their size are passed over: Float64 could not tell them apart well
-    enough. Where none is left the power is 1, and so it is for values that are all equal; their deviation is 0.
+    enough. Where none is left the power is 1, and so it is for values that are all equal; their deviation is 0. So it
+    is as well for `yeo-johnson` where all values lie within 1e-8 of 0: there every power is a straight line to the
+    digits of a Float32, and those other than 1 would lose in Float64 what tells the values apart.
 
     Parameters
     ----------
@@ -55,7 +58,8 @@ def fit(values: Floats, weights: Floats, method: Method) -> Fitted:
     likelihoods = [family.likelihood(power) for power in grid]
     best = max(range(len(grid)), key=lambda i: likelihoods[i])
     power = 1.0
-    if likelihoods[best] > -math.inf:
+    straight = method == "yeo-johnson" and float(np.abs(values).max()) < _STRAIGHT
+    if likelihoods[best] > -math.inf and not straight:
         near = round(_highest(family, grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]), DIGITS) + 0.0
         power = max(near, grid[best], key=family.likelihood)  # what is next to it may be beyond all floats
     size, mean, deviation = family.moments(power)

@@ -126,3 +126,10 @@ def test_an_unknown_method_and_text_are_refused() -> None:
         PowerTransform(columns="x", method="log")
     with pytest.raises(PipelineError, match="PowerTransform takes a number or a boolean, got String in column 'x'"):
         PowerTransform(columns="x").resolve(pl.Schema({"x": pl.String}))
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e-17, 1e-300])
+def test_values_so_small_that_one_more_than_each_is_one_are_told_apart(scale: float) -> None:
+    step = learned([[1 * scale, 2 * scale, 3 * scale]])
+    assert step.powers == (1.0,)
+    assert applied(step, [1 * scale, 2 * scale, 3 * scale]).to_list() == pytest.approx([-1.2247449, 0, 1.2247449])
