@@ -3,6 +3,7 @@
     pipeline.json  plan.json  tables/          written once by `prepare`
     pass-0/00003/                              what one pass made of one partition; appears whole or not at all
     learned/7/  windows/9/  unique/0/          what was merged out of a pass
+    merged/7/                                  statistics of many groups on their way to learned/7/
     apply/00003/                               the features of one partition, in pieces by shard
 
 The folder's name is a key of its content (inputs, pipeline, code), so that a run after a crash finds what is done.
