@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -191,20 +192,23 @@ def _kind(dtype: pl.DataType, ids: Ids | None, mask: bool) -> str:
     return "text" if dtype == pl.String else "list" if dtype.is_nested() else "other"
 
 
-def _same_table(one: Table | None, other: Table) -> bool:
-    return one is other or (one is not None and bool(one.sha256) and one.sha256 == other.sha256)
+def _same_table(one: Table, other: Table) -> bool:
+    return bool(one.sha256) and one.sha256 == other.sha256
 
 
 def _vocabulary(work: Work, ids: Ids | None, state: Mapping[str, FileRef]) -> Vocabulary | None:
     if ids is None or ids.vocabulary is None:
         return None
-    for placed in reversed(work.resolved.steps):
-        form = work.form(placed.index)
-        if any(_same_table(known.vocabulary, ids.vocabulary) for known in form.ids.values()):
-            # The first table that a step with a vocabulary saves is the vocabulary.
-            path = f"{STATE}/{placed.index:02d}-{type(form).__name__.lower()}/table-0.parquet"
-            extends = work.vocabularies.extends.get(form.writes[0])
-            return Vocabulary(path=path, sha256=state[path].sha256, extends=extends) if path in state else None
+    forms = [(placed.index, work.form(placed.index)) for placed in reversed(work.resolved.steps)]
+    # By identity first: two columns may have equal vocabularies, of which one continues an older one.
+    for same in (operator.is_, _same_table):
+        for index, form in forms:
+            tables = [known.vocabulary for known in form.ids.values() if known.vocabulary is not None]
+            if any(same(table, ids.vocabulary) for table in tables):
+                # The first table that a step with a vocabulary saves is the vocabulary.
+                path = f"{STATE}/{index:02d}-{type(form).__name__.lower()}/table-0.parquet"
+                extends = work.vocabularies.extends.get(form.writes[0])
+                return Vocabulary(path=path, sha256=state[path].sha256, extends=extends) if path in state else None
     return None
 
 

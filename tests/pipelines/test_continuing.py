@@ -291,3 +291,16 @@ def test_a_version_that_is_named_is_continued_whatever_came_after_it(make: Make,
     first = published(make(encode()), catalog)
     published(make(encode(), theirs), catalog)
     assert decoded(*published(make(encode(1), LATER), catalog)) == {**decoded(*first), "new": 5}
+
+
+def test_a_column_with_an_equal_vocabulary_that_continues_nothing_is_not_taken_for_it(
+    make: Make, tmp_path: Path
+) -> None:
+    catalog, fields = tmp_path / "catalog", {"previous": "latest", "previous_counts": "replace"}
+    published(make([{"Categorify": {"columns": ["c"], **fields}}]), catalog)
+    both = [{"Derive": {"columns": {"d": "c"}}}, {"Categorify": {"columns": ["c", "d"], **fields}}]
+    manifest, _ = published(make(both), catalog)
+    known = {c.name: c.vocabulary for c in manifest.columns if c.vocabulary is not None}
+    assert known["c"].sha256 == known["d"].sha256
+    assert known["c"].extends is not None
+    assert known["d"].extends is None
