@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import polars as pl
 
-from headrace.engines.kernels import asof, lists, ngrams, rolling
-
 if TYPE_CHECKING:
-    from headrace.engines.kernels import parquet
+    from headrace.engines.kernels import asof, lists, ngrams, parquet, rolling
 
 EngineName = Literal["cpu", "gpu"]
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -68,6 +67,8 @@ def _mapped(query: Query, column: str, output: str, dtype: pl.DataType, lists: p
 
 def _elements(array: pa.LargeListArray) -> tuple[pa.Array, pa.Array]:
     """Where each list begins and ends, and the elements of all lists that are not null."""
+    import numpy as np
+
     offsets = array.offsets.to_numpy()
     if array.null_count:
         sizes, null = np.diff(offsets), array.is_null().to_numpy(zero_copy_only=False)

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Words = npt.NDArray[np.uint64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Words = npt.NDArray[np.uint64]
 
 _P1 = 0x9E3779B185EBCA87
 _P2 = 0xC2B2AE3D27D4EB4F
@@ -113,6 +115,8 @@ def _rotate(value: pl.Expr, bits: int) -> pl.Expr:
 
 
 def _words(seed: int, values: pl.Series) -> pl.Series:
+    import numpy as np
+
     numbers = values.to_numpy()
     words = numbers.view(np.uint64) if numbers.dtype == np.int64 else numbers.astype(np.uint64, copy=False)
     return _hashed((seed + _P5 + 8) & _MASK, [words])
@@ -124,6 +128,8 @@ def _pairs(seed: int, pair_: Sequence[pl.Series]) -> pl.Series:
 
 def _hashed(start: int, columns: list[Words]) -> pl.Series:
     """The specification's tail for words of eight bytes, one after the other, a block of rows at a time."""
+    import numpy as np  # readers of datasets have none, and hash no integers
+
     found: Words = np.empty(len(columns[0]), np.uint64)
     for first in range(0, len(found), _BLOCK):
         rows = slice(first, first + _BLOCK)

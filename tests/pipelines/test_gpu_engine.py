@@ -116,10 +116,16 @@ def test_partitions_that_the_device_is_too_small_for_are_cut_and_the_dataset_is_
     monkeypatch.setattr(query, "evaluated", too_small)
     cpu, gpu = both(pipeline, tmp_path)
     assert_same_dataset(cpu, gpu)
-    # The bucket of both windows that holds three shops cannot be cut.
-    part = "bucket 8: the device had no memory left for its rows"
-    windows = ("step 6 Lag(x_lag1)", "step 7 RollingStats(x_mean_1d, x_count_1d)")
-    assert gpu[0].producer.fallbacks == tuple(f"{window}, {part}" for window in windows)
+    # A bucket of windows that holds several shops cannot be cut.
+    buckets = (
+        ("step 6 Lag(x_lag1)", 8),
+        ("step 7 RollingStats(x_mean_1d, x_count_1d)", 8),
+        ("step 8 Diff(x_diff1)", 8),
+        ("step 10 Expanding(x_count, x_mean)", 8),
+        ("step 10 Expanding(x_count, x_mean)", 9),
+    )
+    expected = (f"{step}, bucket {bucket}: the device had no memory left for its rows" for step, bucket in buckets)
+    assert gpu[0].producer.fallbacks == tuple(expected)
 
 
 @pytest.mark.slow

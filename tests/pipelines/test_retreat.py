@@ -137,4 +137,4 @@ def test_a_run_leaves_no_rows_on_the_device(
 
 def on_device() -> list[DeviceFrame]:
     gc.collect()
-    return [thing for thing in gc.get_objects() if isinstance(thing, DeviceFrame)]
+    return [thing for thing in gc.get_objects() if type(thing) is DeviceFrame]
