@@ -10,7 +10,7 @@ from importlib.metadata import requires
 import pytest
 
 # Those that a reader goes through; `card` and `shards` are for who makes datasets.
-READING = ("catalog.device", "catalog.drift", "catalog.embeddings", "catalog.listing", "catalog.reader")
+READING = ("catalog.device", "catalog.drift", "catalog.listing", "catalog.reader")
 READING += ("catalog.verify", "catalog.vocabulary", "commands.datasets", "commands.doctor", "commands.vocabulary")
 
 WITHOUT_EXTRAS = """
