@@ -17,6 +17,7 @@ from headrace.catalog import device as devices
 from headrace.catalog import log
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest
+from headrace.catalog.records import File, FileRef
 from headrace.catalog.store import local_path, open_store
 from headrace.catalog.stored import read_manifest, safe_path
 from headrace.schemas.errors import DataError, UsageError
@@ -66,7 +67,7 @@ class Dataset:
         """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
         for files in (split.files for split in self.manifest.splits.values()):
             for file in files:
-                return pq.read_schema(safe_path(self.path, file.path)).remove_metadata()
+                return pq.read_schema(self.local(file)).remove_metadata()
         raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
 
     def files(self, split: str | None = None) -> list[Path]:
@@ -74,7 +75,12 @@ class Dataset:
         if split is not None and split not in self.manifest.splits:
             raise UsageError(f"{self.name}@{self.version} has no split {split!r}{near(split, self.splits)}")
         chosen = self.splits if split is None else (split,)
-        return [safe_path(self.path, file.path) for name in chosen for file in self.manifest.splits[name].files]
+        return [self.local(file) for name in chosen for file in self.manifest.splits[name].files]
+
+    def local(self, file: FileRef) -> Path:
+        """Where a file of this version lies on this machine. Raises DataError if it leads out of its build."""
+        build = (file.build if isinstance(file, File) else None) or self.record.build
+        return safe_path(self.folder / "builds" / build, file.path)
 
     def scan(self, split: str | None = None) -> pl.LazyFrame:
         """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""

@@ -52,3 +52,4 @@ class File(FileRef):
 
     rows: Count
     row_groups: tuple[Count, ...] = Field(description="rows of each row group, in file order")
+    build: str | None = Field(default=None, description="the older build that holds it, of an append; None = this one")
