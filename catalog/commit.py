@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from headrace.catalog import log
 from headrace.catalog.arrow_schema import arrow_summary
 from headrace.catalog.build import Build
 from headrace.catalog.card import CARD, dataset_card
-from headrace.catalog.manifest import Extends, Manifest
+from headrace.catalog.manifest import Manifest
+from headrace.catalog.reader import Dataset
 from headrace.catalog.store import dataset_folder, open_store
 from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import ConflictError, UsageError
@@ -37,7 +38,7 @@ def publish(
     manifest: Manifest,
     *,
     idempotency_key: str | None = None,
-    continues: Mapping[str, Extends | None] = {},
+    may_follow: Callable[[Dataset], None] | None = None,
 ) -> Published:
     """Write the card (unless there is one) and the manifest into `build`, and commit it as the next version.
 
@@ -47,16 +48,15 @@ def publish(
         Lists every file of the build; the README.md that is written here is added.
     idempotency_key
         A run that is retried passes the same key and gets the version that its first try published.
-    continues
-        Columns whose vocabularies go on from the latest version, and what that was when they were learned: None where
-        they began.
+    may_follow
+        Called with the version that this one would follow, again after every lost race; raises to refuse. Called also
+        for the version that was the latest when this began: what it goes on from was read before.
 
     Raises
     ------
     ConflictError
         While this was publishing, someone else published a version with another schema than this one and than the
-        version that was the latest when this began. Or, since a vocabulary in `continues` was learned, a version that
-        continues it otherwise: one id would stand for two values.
+        version that was the latest when this began.
     DataError
         The build and its manifest differ.
     """
@@ -73,16 +73,11 @@ def publish(
         accepted.add(read_manifest(folder, began).schema_fingerprint)
 
     def follows(head: log.CommitRecord | None) -> None:
-        if head is None or (not continues and began is not None and head.version == began.version):
+        if head is None or (may_follow is None and began is not None and head.version == began.version):
             return
         theirs = read_manifest(folder, head)
-        if column := _continued_otherwise(continues, manifest, theirs, head.version):
-            raise ConflictError(
-                f"version {head.version} was published meanwhile, and its ids of new values in column {column!r} are "
-                "others",
-                hint="run again, to continue that version",
-                where=str(folder),
-            )
+        if may_follow is not None:
+            may_follow(Dataset(dataset, head.version, folder, head, theirs))
         if theirs.schema_fingerprint not in accepted:
             raise ConflictError(
                 f"version {head.version} was published meanwhile with another schema: "
@@ -104,22 +99,6 @@ def publish(
         check_head=follows,
     )
     return _published(dataset, folder, record, build)
-
-
-def _continued_otherwise(
-    continues: Mapping[str, Extends | None], ours: Manifest, theirs: Manifest, version: int
-) -> str | None:
-    """The first column whose ids in `theirs` are neither those that ours went on from nor those it has now."""
-    own = {c.name: c.vocabulary.sha256 for c in ours.columns if c.vocabulary}
-    for column in theirs.columns:
-        if column.vocabulary is None or column.name not in continues:
-            continue
-        older = continues[column.name]
-        if older is not None and older.version == version:
-            continue
-        if column.vocabulary.sha256 not in (older and older.sha256, own.get(column.name)):
-            return column.name
-    return None
 
 
 def _published(dataset: str, folder: Path, record: log.CommitRecord, build: Build) -> Published:

@@ -13,8 +13,7 @@ import polars as pl
 from headrace.catalog import log
 from headrace.catalog.build import Build
 from headrace.catalog.commit import Published, publish
-from headrace.catalog.manifest import BaselineResult, Extends, Manifest
-from headrace.catalog.reader import LATEST
+from headrace.catalog.manifest import BaselineResult, Manifest
 from headrace.catalog.records import FileRef
 from headrace.catalog.store import dataset_folder, open_store
 from headrace.engines.budget import partition_bytes_for
@@ -34,11 +33,9 @@ from headrace.pipelines.publish import label_over_time, make_manifest, published
 from headrace.pipelines.resolve import resolve
 from headrace.pipelines.runs import RunRecord
 from headrace.pipelines.sources import locate, read_tables
-from headrace.pipelines.vocabularies import FromCatalog
+from headrace.pipelines.vocabularies import FromCatalog, vocabularies_follow
 from headrace.pipelines.work import Work, create_work
 from headrace.pipelines.write import Written
-from headrace.transforms.categorify import Categorify
-from headrace.transforms.elements import inside
 
 
 def prepare(
@@ -167,19 +164,5 @@ def publish_stage(work: Work, options: RunOptions, build: Build, manifest: Manif
         build,
         manifest,
         idempotency_key=options.idempotency_key or None,
-        continues=_continues_latest(work, manifest),
+        may_follow=vocabularies_follow(work),
     )
-
-
-def _continues_latest(work: Work, manifest: Manifest) -> dict[str, Extends | None]:
-    """The published columns whose vocabularies go on from the latest version, and what that was; None for those new."""
-    steps = [inside(placed.step) for placed in work.resolved.steps]
-    latest = [step for step in steps if isinstance(step, Categorify) and step.previous == LATEST]
-    older = [work.vocabularies.extends.get(step.writes[0]) for step in latest]
-    new = {name for step, known in zip(latest, older, strict=True) if known is None for name in step.writes}
-    vocabularies = {c.name: c.vocabulary for c in manifest.columns if c.vocabulary is not None}
-    return {
-        name: known.extends
-        for name, known in vocabularies.items()
-        if (known.extends in older if known.extends else name in new)
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +16,8 @@ from headrace.catalog.reader import LATEST, Dataset, near, open_dataset
 from headrace.catalog.store import dataset_folder, local_path, open_store
 from headrace.catalog.vocabulary import OOV_BUCKETS
 from headrace.pipelines.continuing import Older, name_of
-from headrace.schemas.errors import DataError, PipelineError
+from headrace.pipelines.work import Work
+from headrace.schemas.errors import ConflictError, DataError, PipelineError
 from headrace.transforms.categorified import Categorified
 from headrace.transforms.categorify import Categorify
 from headrace.transforms.elements import inside
@@ -132,6 +133,37 @@ class FromCatalog:
         if dataset.path not in self._saved:
             self._saved[dataset.path] = _saved_steps(dataset)
         return self._saved[dataset.path]
+
+
+def vocabularies_follow(work: Work) -> Callable[[Dataset], None] | None:
+    """What refuses a version to follow if it continues a vocabulary otherwise: one id would stand for two values.
+
+    None where no step goes on from the latest version. The columns are those of the steps, published or not.
+    """
+    continued: dict[str, tuple[Extends | None, str]] = {}
+    for placed in work.resolved.steps:
+        step = inside(placed.step)
+        if isinstance(step, Categorify) and step.previous == LATEST:
+            form = inside(work.form(placed.index))
+            assert isinstance(form, Categorified)
+            older = work.vocabularies.extends.get(step.writes[0])
+            continued |= dict.fromkeys(step.writes, (older, form.vocabulary.sha256))
+
+    def may_follow(head: Dataset) -> None:
+        theirs = _saved_steps(head)
+        for name in sorted(continued.keys() & theirs.keys()):
+            older, own = continued[name]
+            if older is not None and older.version == head.version:
+                continue
+            if theirs[name].vocabulary.sha256 not in (older and older.sha256, own):
+                raise ConflictError(
+                    f"version {head.version} was published meanwhile, and its ids of new values in column {name!r} are "
+                    "others",
+                    hint="run again, to continue that version",
+                    where=str(head.folder),
+                )
+
+    return may_follow if continued else None
 
 
 def _saved_steps(dataset: Dataset) -> dict[str, Categorified]:

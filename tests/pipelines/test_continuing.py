@@ -286,6 +286,22 @@ def test_of_two_runs_that_continue_one_version_the_second_is_refused_and_runs_ag
     assert open_dataset(catalog / "small").version == version + 1
 
 
+def test_a_second_run_is_refused_for_a_vocabulary_whose_column_is_not_published_too(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog, dropped = tmp_path / "catalog", [*encode(), {"Drop": {"columns": ["c"]}}]
+    published(make(dropped), catalog)
+
+    def after_the_other(*stage: Any) -> Any:
+        monkeypatch.undo()
+        published(make(dropped, small().with_columns(c=pl.lit("theirs"))), catalog)
+        return publish_stage(*stage)
+
+    monkeypatch.setattr("headrace.pipelines.build.publish_stage", after_the_other)
+    with pytest.raises(ConflictError, match=r"version 2 was published meanwhile, .* column 'c' are others"):
+        published(make(dropped, LATER), catalog)
+
+
 def test_a_version_that_is_named_is_continued_whatever_came_after_it(make: Make, tmp_path: Path) -> None:
     catalog, theirs = tmp_path / "catalog", small().with_columns(c=pl.lit("theirs"))
     first = published(make(encode()), catalog)
