@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from headrace.catalog.manifest import Column
 from headrace.catalog.reader import Dataset
 from headrace.catalog.sketch import Sketch
 from headrace.catalog.vocabulary import ID, Vocabulary, columns_with, read_vocabulary
@@ -23,8 +24,8 @@ def in_ids_of(first: Dataset, second: Dataset, name: str, found: Sketch) -> Sket
     DataError
         A vocabulary is missing or damaged, or the two have values of other types.
     """
-    one, two = ({c.name: c.vocabulary for c in columns_with(d)}.get(name) for d in (first, second))
-    if one is None or two is None or one.sha256 == two.sha256 or found.column.family != "number":
+    one, two = ({c.name: c for c in columns_with(d)}.get(name) for d in (first, second))
+    if one is None or two is None or _meaning(one) == _meaning(two) or found.column.family != "number":
         return found
     ids = _numbers(read_vocabulary(first, name), read_vocabulary(second, name))
 
@@ -38,6 +39,12 @@ def in_ids_of(first: Dataset, second: Dataset, name: str, found: Sketch) -> Sket
     column = found.column
     values = None if column.values is None else moved(column.values)
     return Sketch(replace(column, values=values), found.stride, moved(found.sample))
+
+
+def _meaning(column: Column) -> tuple[object, ...]:
+    """What ids stand for: equal vocabularies after another number of special ids are others."""
+    assert column.vocabulary is not None
+    return column.vocabulary.sha256, column.pad_id, column.null_id, column.oov_ids
 
 
 def _numbers(first: Vocabulary, second: Vocabulary) -> pl.DataFrame:

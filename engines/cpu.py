@@ -11,7 +11,7 @@ from typing import BinaryIO
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.kernels import asof, elements, lists, lookup, ngrams, parquet, pieces, rolling, xxhash64
+from headrace.engines.kernels import asof, earlier, elements, lists, lookup, ngrams, parquet, pieces, rolling, xxhash64
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ class CpuEngine:
 
     def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
         return xxhash64.cpu_pair(frame, first, second, output, seed)
+
+    def earlier(self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str) -> pl.Expr:
+        return earlier.cpu(value, n, by, order)
 
     def join_asof(
         self,

@@ -69,6 +69,10 @@ class Engine(Protocol):
 
     def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame: ...
 
+    def earlier(
+        self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str
+    ) -> pl.Expr: ...
+
     def join_asof(
         self,
         frame: pl.LazyFrame,

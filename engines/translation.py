@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, elements, lists, lookup, ngrams, rolling, xxhash64
+from headrace.engines.kernels import asof, earlier, elements, lists, lookup, ngrams, rolling, xxhash64
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
@@ -56,6 +56,9 @@ class TranslationEngine:
 
     def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
         return frame.with_columns(xxhash64.pair(pl.col(first), pl.col(second), seed).alias(output))
+
+    def earlier(self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str) -> pl.Expr:
+        return earlier.anywhere(value, n, by, order, placed=placed, index=index)
 
     def join_asof(
         self,

@@ -78,7 +78,7 @@ def _predict(estimator: Any, model: Model, columns: Matrix) -> Floats:
     ask = estimator.predict_proba if model.task == "classification" else estimator.predict
     with ThreadPoolExecutor() as pool:
         parts = list(pool.map(lambda start: ask(columns[start : start + _CHUNK]), range(0, len(columns), _CHUNK)))
-    values = np.concatenate(parts)
+    values: Floats = np.concatenate(parts)
     return values[:, 1] if values.ndim == 2 else values
 
 

@@ -90,7 +90,7 @@ class Diff(Window):
         schema = frame.collect_schema()
         pairs = list(zip(self.columns, self.writes, strict=True))
         earlier = history.numbered(frame, self.by, self.order).with_columns(
-            history.before(pl.col(column), self.n, self.by, self.order).alias(f"{_EARLIER}{column}")
+            history.before(pl.col(column), self.n, self.by, self.order, engine).alias(f"{_EARLIER}{column}")
             for column, _ in pairs
         )
         return history.forgotten(
@@ -168,7 +168,9 @@ class TimeSinceLast(Window):
         counted = (
             history.numbered(frame, self.by, self.order)
             .with_columns(utc(self.order, dtype).to_physical().cast(pl.Int64).alias(_TICKS))
-            .with_columns((ticks - history.before(ticks, 1, self.by, self.order)).alias(_PASSED))  # it is read thrice
+            .with_columns(
+                (ticks - history.before(ticks, 1, self.by, self.order, engine)).alias(_PASSED)
+            )  # it is read thrice
         )
         return history.forgotten(
             counted.with_columns(pl.when(pl.col(history.PLACED)).then(seconds).alias(self.writes[0]))

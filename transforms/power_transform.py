@@ -30,11 +30,11 @@ class PowerTransform(Learner):
 
     Notes
     -----
-    Null stays null, NaN stays NaN; NaN and infinities are left out of the statistics. A constant column gives 0. With
-    l the power, `box-cox` is (x^l - 1) / l, log(x) for l = 0, and `yeo-johnson` the same of 1 + x with l where x >= 0,
-    and of 1 - x with 2 - l and the sign turned where x < 0. Sources: Box and Cox (1964), "An analysis of
-    transformations"; Yeo and Johnson (2000), "A new family of power transformations to improve normality or symmetry".
-    The result has mean 0 and standard deviation 1 (ddof 0).
+    Null stays null, NaN stays NaN; NaN and infinities are left out of the statistics. A constant column gives 0, and
+    NaN where a value is infinite. With l the power, `box-cox` is (x^l - 1) / l, log(x) for l = 0, and `yeo-johnson`
+    the same of 1 + x with l where x >= 0, and of 1 - x with 2 - l and the sign turned where x < 0. Sources: Box and Cox
+    (1964), "An analysis of transformations"; Yeo and Johnson (2000), "A new family of power transformations to improve
+    normality or symmetry". The result has mean 0 and standard deviation 1 (ddof 0).
 
     The power has the greatest likelihood from -5 to 5 among those under which Float64 tells the values apart (see
     `likelihood`), to six decimals. It, the mean and the deviation are exact up to 2048 values a unit and 65,536 in all.

@@ -27,9 +27,9 @@ class Standardize(Learner):
     Notes
     -----
     Null stays null. NaN, infinities and values of 1e100 and more are left out of the statistics. A constant column
-    gives 0. The standard deviation is that of the population (ddof 0), as in scikit-learn's StandardScaler. Moments
-    are (count, mean, M2) per unit, merged by Chan's rule (see `moments`), so that a mean of 1.6e9 beside a deviation
-    of 1 comes out right. One pass; five numbers per column and unit.
+    gives 0, and NaN where a value is infinite. The standard deviation is that of the population (ddof 0), as in
+    scikit-learn's StandardScaler. Moments are (count, mean, M2) per unit, merged by Chan's rule (see `moments`), so
+    that a mean of 1.6e9 beside a deviation of 1 comes out right. One pass; five numbers per column and unit.
 
     Examples
     --------

@@ -91,16 +91,16 @@ class Lag(Window):
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         counts = pl.col(history.PLACED)
         if self.known_at:
-            counts = counts & (self._before(self.known_at) < pl.col(self.order))
+            counts = counts & (self._before(self.known_at, engine) < pl.col(self.order))
         return history.forgotten(
             history.numbered(frame, self.by, self.order).with_columns(
-                pl.when(counts).then(self._before(column)).alias(output)
+                pl.when(counts).then(self._before(column, engine)).alias(output)
                 for column, output in zip(self.columns, self.writes, strict=True)
             )
         )
 
-    def _before(self, column: str) -> pl.Expr:
-        return history.before(pl.col(column), self.n, self.by, self.order)
+    def _before(self, column: str, engine: Engine) -> pl.Expr:
+        return history.before(pl.col(column), self.n, self.by, self.order, engine)
 
 
 class RollingStats(Window):

@@ -17,6 +17,7 @@ from headrace.engines.gpu import asof, elements, lists, lookup, ngrams, parquet,
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 from headrace.engines.gpu.source import Chains, Kernel
+from headrace.engines.kernels import earlier
 from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
@@ -172,6 +173,9 @@ class GpuEngine:
 
     def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
         return frame.with_columns(hashing.pair(pl.col(first), pl.col(second), seed).alias(output))
+
+    def earlier(self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str) -> pl.Expr:
+        return earlier.anywhere(value, n, by, order, placed=placed, index=index)
 
     def join_asof(
         self,
