@@ -25,7 +25,29 @@ def _saved(step: Operator, info: SerializationInfo) -> dict[str, Any]:
     return to_plain(step, info.context)
 
 
-class OnElements(Transform):
+class _OfStep(Operator):
+    """Whatever is said of the step inside."""
+
+    step: Annotated[InstanceOf[Operator], PlainSerializer(_saved)]
+
+    @property
+    def called(self) -> str:
+        return self.step.called
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.step.reads
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return self.step.writes
+
+    @property
+    def drops(self) -> tuple[str, ...]:
+        return self.step.drops
+
+
+class OnElements(_OfStep, Transform):
     """Apply a step to each element of lists.
 
     Parameters
@@ -64,22 +86,6 @@ class OnElements(Transform):
         return step
 
     @property
-    def called(self) -> str:
-        return self.step.called
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.step.reads
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return self.step.writes
-
-    @property
-    def drops(self) -> tuple[str, ...]:
-        return self.step.drops
-
-    @property
     def serves_from(self) -> tuple[str, ...]:
         return self.step.serves_from
 
@@ -100,7 +106,7 @@ class OnElements(Transform):
         return frame
 
 
-class FromElements(Learner):
+class FromElements(_OfStep, Learner):
     """Learn a step from the elements of lists, each of which counts as a row of its own; see OnElements."""
 
     step: Annotated[InstanceOf[Learner], PlainSerializer(_saved)]
@@ -108,22 +114,6 @@ class FromElements(Learner):
     @property
     def by_unit(self) -> bool:  # type: ignore[override]  # of the class in all others, whose step is always the same
         return self.step.by_unit
-
-    @property
-    def called(self) -> str:
-        return self.step.called
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.step.reads
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return self.step.writes
-
-    @property
-    def drops(self) -> tuple[str, ...]:
-        return self.step.drops
 
     @property
     def measured(self) -> tuple[str, ...]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Self
+from typing import ClassVar, Final, Self
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
 from headrace.engines.kernels.lists import Contains, Reduce, inner
-from headrace.schemas.errors import PipelineError
 from headrace.transforms import counts, flags
-from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform, named
-from headrace.transforms.columns import Columns
+from headrace.transforms.base import CATEGORY, Accepts, Transform
 from headrace.transforms.elements import elements_of
-from headrace.transforms.flags import LARGEST, Place
+from headrace.transforms.flags import Flagged, FlagPerValue
 from headrace.transforms.literal import Value, literal
 
 
-class MultiHot(Learner):
+class MultiHot(FlagPerValue):
     """Add a column for each value, 1 where the row's list holds it and 0 elsewhere.
 
     Parameters
@@ -71,86 +68,32 @@ class MultiHot(Learner):
         "a list of strings, integers, booleans or dates",
     )
 
-    columns: Columns
-    values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=LARGEST)] | None = None
-    max_values: int | None = Field(None, ge=1, le=LARGEST)
     min_count: int = Field(1, ge=1)
-    nulls: Place = "zero"
-    others: Place = "zero"
-    output: str = "{column}_{value}"
-
-    @field_validator("values")
-    @classmethod
-    def _distinct(cls, values: tuple[Value, ...] | None) -> tuple[Value, ...] | None:
-        return flags.distinct(values)
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        flags.check_fields(self.values, self.max_values, self.output)
+    def _counts_agree(self) -> Self:
         if self.values is not None and self.min_count > 1:
             raise ValueError("given `values` exclude min_count: they are not counted")
         return self
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return flags.names(self.columns, self.values or (), self.max_values, self.nulls, self.others, self.output)
-
-    @property
-    def measured(self) -> tuple[str, ...]:
-        return () if self.values is not None else self.reads
 
     def check(self, schema: pl.Schema) -> None:
         for column in self.columns:
             flags.check_values("MultiHot", column, inner(schema[column]), self.values)
         flags.check_names("MultiHot", self.writes, schema)
 
-    def separate(self) -> tuple[Operator, ...]:
-        return tuple(
-            self.model_copy(update={"columns": one, "output": named(self.output, one)[0]})
-            for one in (Columns(names=(column,)) for column in self.columns)
-        )
-
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        if len(self.columns) != 1:
-            raise PipelineError(f"MultiHot of {len(self.columns)} columns learns the values of each: use separate()")
-        (column,) = self.columns
+        column = self._one_column()
         return counts.summary(elements_of(frame, column, engine), column)
 
-    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
-        return counts.merged(tables)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        return (counts.VALUE,)
+    def _found(self, total: pl.DataFrame, min_count: int = 1) -> tuple[Value, ...]:
+        return super()._found(total, self.min_count)
 
     def learn(self, total: pl.DataFrame) -> Transform:
-        values = self.values
-        if values is None:
-            assert self.max_values is not None
-            values = flags.found_values("MultiHot", self.reads[0], total, self.max_values, self.min_count)
-        return MultiHotEncoded(
-            columns=self.columns,
-            values=values,
-            max_values=self.max_values,
-            nulls=self.nulls,
-            others=self.others,
-            output=self.output,
-        )
+        return self._learned(MultiHotEncoded, total)
 
 
-class MultiHotEncoded(Transform):
+class MultiHotEncoded(Flagged):
     """UInt8 columns, 1 where the list holds the value of the same place in `values`; see MultiHot for their names."""
-
-    columns: Columns
-    values: tuple[Value, ...]
-    max_values: int | None = None
-    nulls: Place = "zero"
-    others: Place = "zero"
-    output: str = "{column}_{value}"
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return flags.names(self.columns, self.values, self.max_values, self.nulls, self.others, self.output)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         schema, outputs = frame.collect_schema(), iter(self.writes)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.schemas.errors import PipelineError
 from headrace.transforms import counts, flags
-from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Transform, named
-from headrace.transforms.columns import Columns
-from headrace.transforms.flags import LARGEST, Place
-from headrace.transforms.literal import Value, literal
+from headrace.transforms.base import CATEGORY, Accepts, Transform
+from headrace.transforms.flags import Flagged, FlagPerValue
+from headrace.transforms.literal import literal
 
 
-class OneHot(Learner):
+class OneHot(FlagPerValue):
     """Add a column for each value, 1 where the row has it and 0 elsewhere.
 
     Parameters
@@ -62,88 +58,20 @@ class OneHot(Learner):
     accepts: ClassVar[Accepts] = CATEGORY
     instead_of_lists: ClassVar[str] = "MultiHot has a column for each value that a list may hold"
 
-    columns: Columns
-    values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=LARGEST)] | None = None
-    max_values: int | None = Field(None, ge=1, le=LARGEST)
-    nulls: Place = "zero"
-    others: Place = "zero"
-    output: str = "{column}_{value}"
-
-    @field_validator("values")
-    @classmethod
-    def _distinct(cls, values: tuple[Value, ...] | None) -> tuple[Value, ...] | None:
-        return flags.distinct(values)
-
-    @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        flags.check_fields(self.values, self.max_values, self.output)
-        return self
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return flags.names(self.columns, self.values or (), self.max_values, self.nulls, self.others, self.output)
-
-    @property
-    def measured(self) -> tuple[str, ...]:
-        return () if self.values is not None else self.reads
-
     def check(self, schema: pl.Schema) -> None:
         for column in self.columns:
             flags.check_values("OneHot", column, schema[column], self.values)
         flags.check_names("OneHot", self.writes, schema)
 
-    def separate(self) -> tuple[Operator, ...]:
-        return tuple(
-            self.model_copy(
-                update={"columns": Columns(names=(column,)), "output": named(self.output, Columns(names=(column,)))[0]}
-            )
-            for column in self.columns
-        )
-
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        if len(self.columns) != 1:
-            raise PipelineError(f"OneHot of {len(self.columns)} columns learns the values of each: use separate()")
-        return counts.summary(frame, *self.columns)
-
-    def merge(self, tables: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
-        return counts.merged(tables)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        return (counts.VALUE,)
+        return counts.summary(frame, self._one_column())
 
     def learn(self, total: pl.DataFrame) -> Transform:
-        values = self.values
-        if values is None:
-            assert self.max_values is not None
-            values = flags.found_values("OneHot", self.reads[0], total, self.max_values)
-        return OneHotEncoded(
-            columns=self.columns,
-            values=values,
-            max_values=self.max_values,
-            nulls=self.nulls,
-            others=self.others,
-            output=self.output,
-        )
+        return self._learned(OneHotEncoded, total)
 
 
-class OneHotEncoded(Transform):
+class OneHotEncoded(Flagged):
     """UInt8 columns, 1 where the row has the value of the same place in `values`; see OneHot for their names."""
-
-    columns: Columns
-    values: tuple[Value, ...]
-    max_values: int | None = None
-    nulls: Place = "zero"
-    others: Place = "zero"
-    output: str = "{column}_{value}"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns.names
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        return flags.names(self.columns, self.values, self.max_values, self.nulls, self.others, self.output)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         schema = frame.collect_schema()

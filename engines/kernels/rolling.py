@@ -9,8 +9,8 @@ them, for as long as they are in the window. All rows of a key must be in the fr
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Literal, NamedTuple
+from datetime import date, timedelta
+from typing import Final, Literal, NamedTuple
 
 import polars as pl
 
@@ -40,24 +40,61 @@ def cpu(
     length: timedelta,
     outputs: tuple[Output, ...],
 ) -> pl.LazyFrame:
-    """Put values and questions on one line of time per key and run Polars' rolling windows along it.
-
-    A value stands at the time it became known, a question at its row's time, and the window is open on the right, so
-    that a value known at the very moment of the question does not count.
-    """
+    """Polars' rolling windows along a line of time per key, open on the right: what is known at t is not before t."""
     schema = frame.collect_schema()
+    if known_at is None:
+        return _where_they_lie(frame, schema, by, on, length, outputs)
+    return _on_one_line(frame, schema, by, on, known_at, length, outputs)
+
+
+def stand_in(frame: pl.LazyFrame, outputs: tuple[Output, ...]) -> pl.LazyFrame:
+    """Columns of the kernel's output types, for the translation check."""
+    return frame.with_columns(pl.col(o.column).is_null().cast(o.dtype).alias(o.name) for o in outputs)
+
+
+def _where_they_lie(
+    frame: pl.LazyFrame,
+    schema: pl.Schema,
+    by: tuple[str, ...],
+    on: str,
+    length: timedelta,
+    outputs: tuple[Output, ...],
+) -> pl.LazyFrame:
+    """For rows that are known at their own time: the question of a row and its values stand together.
+
+    Rows without a time are put at the last one, where no window sees them: it is open on the right.
+    """
+    time, values = utc(on, schema[on]), sorted({o.column for o in outputs})
+    placed = pl.all_horizontal(pl.col(c).is_not_null() for c in (*by, on))
+    line = frame.with_columns(
+        time.fill_null(time.max()).fill_null(_ANY_DAY).alias(_TIME),
+        placed.alias(_PLACED),
+        *(pl.col(v).cast(pl.Float64).alias(_value(v)) for v in values),
+    )
+    answered = line.with_columns(
+        pl.when(_PLACED).then(_window(o, length).over(list(by))).alias(o.name) for o in outputs
+    )
+    return answered.drop(_TIME, _PLACED, *map(_value, values))
+
+
+def _on_one_line(
+    frame: pl.LazyFrame,
+    schema: pl.Schema,
+    by: tuple[str, ...],
+    on: str,
+    known_at: str,
+    length: timedelta,
+    outputs: tuple[Output, ...],
+) -> pl.LazyFrame:
+    """A value stands at the time it became known, a question at its row's time."""
     numbered = frame.with_row_index(_ORDER)
     keys = [pl.col(c) for c in by]
     values = sorted({o.column for o in outputs})
     own = [pl.col(v).cast(pl.Float64).alias(_value(v)) for v in values]
     unknown = [pl.lit(None, pl.Float64).alias(_value(v)) for v in values]
-    time = utc(on, schema[on]).alias(_TIME)
-    if known_at is None:  # a row is known at its own time: its question and its values stand together
-        points = numbered.select(*keys, time, _ORDER, *own)
-    else:
-        known = utc(known_at, schema[known_at]).alias(_TIME)
-        events = numbered.select(*keys, known, pl.lit(None, pl.UInt32).alias(_ORDER), *own)
-        points = pl.concat([events, numbered.select(*keys, time, _ORDER, *unknown)])
+    known = utc(known_at, schema[known_at]).alias(_TIME)
+    events = numbered.select(*keys, known, pl.lit(None, pl.UInt32).alias(_ORDER), *own)
+    points = pl.concat([events, numbered.select(*keys, utc(on, schema[on]).alias(_TIME), _ORDER, *unknown)])
     # Of equal times what became known stands before the questions, and rows in their order, as they do in `points`.
     line = points.drop_nulls([_TIME, *by]).sort(_TIME, maintain_order=True)
     answers = (
@@ -69,12 +106,9 @@ def cpu(
     return kept.join(answers, on=_ORDER, how="left", maintain_order="left").drop(_ORDER)
 
 
-def stand_in(frame: pl.LazyFrame, outputs: tuple[Output, ...]) -> pl.LazyFrame:
-    """Columns of the kernel's output types, for the translation check."""
-    return frame.with_columns(pl.col(o.column).is_null().cast(o.dtype).alias(o.name) for o in outputs)
-
-
+_ANY_DAY: Final = date(1970, 1, 1)
 _ORDER = "__rolling_order"
+_PLACED = "__rolling_placed"
 _TIME = "__rolling_time"
 
 
