@@ -12,6 +12,7 @@ from headrace.catalog.build import Build
 from headrace.catalog.card import CARD, dataset_card
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import Dataset
+from headrace.catalog.retired import newest_record
 from headrace.catalog.store import dataset_folder, open_store
 from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import ConflictError, UsageError
@@ -49,8 +50,9 @@ def publish(
     idempotency_key
         A run that is retried passes the same key and gets the version that its first try published.
     may_follow
-        Called with the version that this one would follow, again after every lost race; raises to refuse. Called also
-        for the version that was the latest when this began: what it goes on from was read before.
+        Called with the version that this one would follow, the highest that is not retired, again after every lost
+        race; raises to refuse. Called also for the one that was the latest when this began: what it goes on from was
+        read before.
 
     Raises
     ------
@@ -70,10 +72,13 @@ def publish(
         all_before = range(1, began.version + 1)
         if known := log.find(store, all_before, build=build.id, idempotency_key=idempotency_key):
             return _published(dataset, folder, known, build)
-        accepted.add(read_manifest(folder, began).schema_fingerprint)
+    before = newest_record(store)
+    if before is not None:
+        accepted.add(read_manifest(folder, before).schema_fingerprint)
 
-    def follows(head: log.CommitRecord | None) -> None:
-        if head is None or (may_follow is None and began is not None and head.version == began.version):
+    def follows(_: log.CommitRecord | None) -> None:
+        head = newest_record(store)
+        if head is None or (may_follow is None and before is not None and head.version == before.version):
             return
         theirs = read_manifest(folder, head)
         if may_follow is not None:

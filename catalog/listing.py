@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.catalog import log
+from headrace.catalog import log, refs, retired
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.reader import dataset_names, split_version, unknown_dataset
+from headrace.catalog.retired import Retirement
 from headrace.catalog.store import local_path, open_store
 from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import DataError, UsageError
@@ -36,6 +37,9 @@ class Version:
     record: CommitRecord
     rows: dict[str, int] | None
     """Rows of each split; None if its manifest cannot be read."""
+    retired: Retirement | None = None
+    refs: tuple[str, ...] = ()
+    """Names that mean this version."""
 
 
 def list_datasets(catalog: str | Path) -> list[Summary]:
@@ -51,15 +55,29 @@ def history(uri: str | Path) -> list[Version]:
     folder, _ = split_version(local_path(uri))
     if not folder.is_dir() or not (listed := list(log.history(open_store(folder)))):
         raise unknown_dataset(folder)
-    return [Version(record, _rows(folder, record)) for record in listed]
+    store = open_store(folder)
+    gone = {version: retired.retirement(store, version) for version in retired.retired_versions(store)}
+    named = refs.refs(store)
+    return [
+        Version(
+            record,
+            _rows(folder, record),
+            gone.get(record.version),
+            tuple(name for name, ref in named.items() if ref.version == record.version),
+        )
+        for record in listed
+    ]
 
 
 def _summary(folder: Path) -> Summary | None:
     store = open_store(folder)
-    newest = log.latest_version(store)
-    if newest is None:
+    head = log.latest_version(store)
+    if head is None:
         return None
     empty: dict[str, Any] = {"created_at": "", "rows": {}, "columns": 0, "bytes": 0}
+    newest = retired.newest(store)
+    if newest is None:
+        return Summary(folder.name, head, **empty, path=folder, problem="all versions are retired")
     try:
         record = log.read(store, newest)
         assert record is not None

@@ -12,13 +12,14 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from obstore.store import ObjectStore
 
 from headrace.catalog import device as devices
-from headrace.catalog import log
+from headrace.catalog import log, refs, retired
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.records import File, FileRef
-from headrace.catalog.store import local_path, open_store
+from headrace.catalog.store import local_path, open_store, place
 from headrace.catalog.stored import read_manifest, safe_path
 from headrace.schemas.errors import DataError, UsageError
 
@@ -200,29 +201,31 @@ class Dataset:
         )
 
 
-def open_dataset(uri: str | Path, version: int | str = LATEST) -> Dataset:
+def open_dataset(uri: str | Path, version: int | str = LATEST, *, allow_retired: bool = False) -> Dataset:
     """Open a published dataset.
 
     Parameters
     ----------
     uri
-        ``<catalog>/<dataset>`` or ``<catalog>/<dataset>@7``.
+        ``<catalog>/<dataset>``, ``<catalog>/<dataset>@7`` or ``<catalog>/<dataset>@prod``.
     version
-        A number or ``"latest"``.
+        A number, a ref such as ``"prod"``, or ``"latest"``: the highest version that is not retired.
+    allow_retired
+        Open a retired version as long as its files are there: for a job that began with it.
 
     Raises
     ------
     UsageError
         There is no such catalog, dataset or version; the message names near ones.
     DataError
-        The manifest is damaged, or was written by a later headrace than this one can follow.
+        The version is retired; the manifest is damaged, or was written by a later headrace than this one can follow.
 
     Notes
     -----
-    Cost: the hint, the newest commit record and the manifest are read; no data.
+    Cost: the hint, the newest commit record, whether it is retired, and the manifest are read; no data.
     """
     folder, numbered = split_version(local_path(uri))
-    if numbered is not None and version not in (LATEST, numbered, str(numbered)):
+    if numbered is not None and str(version) not in (LATEST, str(numbered)):
         raise UsageError(f"{uri} names version {numbered}, and version={version!r} was asked for as well")
     if not folder.is_dir():
         raise unknown_dataset(folder)
@@ -230,13 +233,15 @@ def open_dataset(uri: str | Path, version: int | str = LATEST) -> Dataset:
     newest = log.latest_version(store)
     if newest is None:
         raise unknown_dataset(folder)
-    wanted = _number(numbered if numbered is not None else version, newest)
+    wanted = _number(store, folder.name, numbered if numbered is not None else version)
     record = log.read(store, wanted)
     if record is None:
         raise UsageError(
             f"{folder.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
             hint=f"headrace datasets show {folder}",
         )
+    if not allow_retired:
+        retired.refuse_retired(store, folder.name, wanted)
     return Dataset(folder.name, wanted, folder, record, read_manifest(folder, record))
 
 
@@ -249,22 +254,36 @@ def near(name: str, known: Sequence[str]) -> str:
     return f"; there are {', '.join(known[:10])}{' ...' if len(known) > 10 else ''}"
 
 
-def split_version(path: Path) -> tuple[Path, int | None]:
-    """``<catalog>/<dataset>@7`` as folder and 7. Raises UsageError if what follows the @ is no number."""
-    name, at, number = path.name.rpartition("@")
+def split_version(path: Path) -> tuple[Path, int | str | None]:
+    """``<catalog>/<dataset>@7`` as folder and 7, ``@prod`` as a name. Raises UsageError if it can be neither."""
+    name, at, version = path.name.rpartition("@")
     if at and not path.is_dir():
-        if not number.isdecimal():
-            raise UsageError(f"{path.name}: {number!r} is not a version", hint="write <catalog>/<dataset>@7")
-        return path.with_name(name), int(number)
+        if version.isascii() and version.isdecimal():
+            return path.with_name(name), int(version)
+        try:
+            return path.with_name(name), version if version == LATEST else refs.check_ref(version)
+        except UsageError:
+            hint = "write <catalog>/<dataset>@7 or @prod"
+            raise UsageError(f"{path.name}: {version!r} is not a version", hint=hint) from None
     return path, None
 
 
-def _number(version: int | str, newest: int) -> int:
+def _number(store: ObjectStore, dataset: str, version: int | str) -> int:
     if version == LATEST:
+        if (newest := retired.newest(store)) is None:
+            raise UsageError(
+                f"all versions of {dataset} are retired", hint=f"headrace datasets show {dataset}", where=place(store)
+            )
         return newest
     if isinstance(version, int) or (isinstance(version, str) and version.isascii() and version.isdecimal()):
         return int(version)
-    raise UsageError(f"{version!r} is not a version", hint="a number, or 'latest'")
+    if isinstance(version, str) and refs.is_ref(version) and (meant := refs.resolve(store, version)) is not None:
+        return meant
+    known = [LATEST, *refs.refs(store)]
+    raise UsageError(
+        f"{dataset}@{version}: {version!r} is not a version{near(str(version), known)}",
+        hint="a number, 'latest', or a ref",
+    )
 
 
 def dataset_names(root: Path) -> list[str]:
