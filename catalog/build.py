@@ -82,7 +82,7 @@ class Build:
         """
         if (manifest.dataset, manifest.build) != (self.dataset, self.id):
             raise DataError(f"the manifest is of {manifest.dataset}/{manifest.build}", where=str(self.path))
-        listed = {ref.path: ref.bytes for ref in manifest.all_files()}
+        listed = {ref.path: ref.bytes for ref in manifest.own_files()}
         present = {path: (self.path / path).lstat().st_size for path in self.files()}
         problems = [f"{path}: listed, not there" for path in sorted(listed.keys() - present.keys())]
         problems += [f"{path}: there, not listed" for path in sorted(present.keys() - listed.keys())]

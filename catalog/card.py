@@ -40,7 +40,7 @@ def dataset_card(manifest: Manifest) -> str:
 def _metadata(manifest: Manifest) -> dict[str, Any]:
     # Named files, not globs: the folder also holds quarantine and state, and an empty split has no file to match.
     files = [
-        {"split": name, "path": [file.path for file in split.files]}
+        {"split": name, "path": [manifest.place(file) for file in split.files]}
         for name, split in manifest.splits.items()
         if split.files
     ]

@@ -25,8 +25,8 @@ def shards_without_checksums(dataset: Dataset) -> tuple[str, ...]:
 
     Cost: the footer, and a small read per column of each shard.
     """
-    paths = sorted(file.path for split in dataset.manifest.splits.values() for file in split.files)
-    return tuple(path for path in paths if not has_checksums(dataset.path / path))
+    files = [file for split in dataset.manifest.splits.values() for file in split.files]
+    return tuple(sorted(dataset.manifest.place(file) for file in files if not has_checksums(dataset.local(file))))
 
 
 def has_checksums(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from headrace.catalog import store as stores
 from headrace.catalog.identity import now
 from headrace.catalog.manifest import FORMAT, Producer
-from headrace.catalog.records import Record, Sha256
+from headrace.catalog.records import BuildId, Record, Sha256
 from headrace.schemas.errors import ConflictError, DataError
 
 _RECORD: Final = re.compile(r"_log/(\d{20})\.json")
@@ -28,7 +28,7 @@ class CommitRecord(Record):
     format: int = Field(default=FORMAT, ge=1)
     version: int = Field(ge=1)
     parent: int | None = None
-    build: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    build: BuildId
     manifest_sha256: Sha256
     idempotency_key: str | None = None
     created_at: str

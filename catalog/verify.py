@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,7 +18,7 @@ from headrace.catalog.files import sha256_of
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.catalog.records import File, FileRef
-from headrace.catalog.stored import read_manifest, safe_path
+from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import DataError, UsageError
 
 Level = Literal["size", "sha256", "pages"]
@@ -30,7 +30,7 @@ class Damage:
     """A file that is not what the manifest says it is."""
 
     path: str
-    """Relative to the build."""
+    """Relative to the build; ``../<build>/...`` for a shard of an older one."""
     problem: str
     """missing, unlisted, size, sha256, outside, unreadable, rows, row groups, schema, nulls or manifest."""
     expected: str
@@ -72,23 +72,22 @@ def verify(dataset: Dataset | str | Path, level: Level = "sha256") -> list[Damag
         manifest = read_manifest(opened.folder, opened.record)
     except DataError as error:
         return [Damage(MANIFEST, "manifest", "as in the commit record", str(error))]
-    root = opened.path
-    found = list(_presence(root, manifest))
+    found = list(_presence(opened, manifest))
     bad = {damage.path for damage in found}
     if level != "size":
-        listed = [ref for ref in manifest.all_files() if ref.path not in bad]
+        listed = [ref for ref in manifest.all_files() if manifest.place(ref) not in bad]
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            for damages in pool.map(lambda ref: _content(root, ref, manifest, level), listed):
+            for damages in pool.map(lambda ref: _content(opened, ref, manifest, level), listed):
                 found += damages
     found += _consistency(manifest)
     return sorted(found, key=lambda damage: (damage.path, damage.problem))
 
 
-def _presence(root: Path, manifest: Manifest) -> Iterator[Damage]:
-    listed = {ref.path: ref for ref in manifest.all_files()}
-    for path, ref in listed.items():
+def _presence(opened: Dataset, manifest: Manifest) -> Iterator[Damage]:
+    for ref in manifest.all_files():
+        path = manifest.place(ref)
         try:
-            full = safe_path(root, path)
+            full = opened.local(ref)
         except DataError as error:
             yield Damage(path, "outside", "a file of the build", error.message)
             continue
@@ -96,20 +95,22 @@ def _presence(root: Path, manifest: Manifest) -> Iterator[Damage]:
             yield Damage(path, "missing", f"{ref.bytes} bytes", "nothing")
         elif (size := full.stat().st_size) != ref.bytes:
             yield Damage(path, "size", f"{ref.bytes} bytes", f"{size} bytes")
-    for full in root.rglob("*"):
-        path = full.relative_to(root).as_posix()
-        if not full.is_dir() and path not in listed and path != MANIFEST:
+    own = {ref.path for ref in manifest.own_files()}
+    for full in opened.path.rglob("*"):
+        path = full.relative_to(opened.path).as_posix()
+        if not full.is_dir() and path not in own and path != MANIFEST:
             yield Damage(path, "unlisted", "nothing", f"{full.lstat().st_size} bytes")
 
 
-def _content(root: Path, ref: FileRef, manifest: Manifest, level: Level) -> list[Damage]:
+def _content(opened: Dataset, ref: FileRef, manifest: Manifest, level: Level) -> list[Damage]:
+    full, path = opened.local(ref), manifest.place(ref)
     try:
-        _, digest = sha256_of(root / ref.path)
+        _, digest = sha256_of(full)
     except OSError as error:
-        return [Damage(ref.path, "unreadable", f"{ref.bytes} bytes", error.strerror or str(error))]
-    found = [] if digest == ref.sha256 else [Damage(ref.path, "sha256", ref.sha256, digest)]
+        return [Damage(path, "unreadable", f"{ref.bytes} bytes", error.strerror or str(error))]
+    found = [] if digest == ref.sha256 else [Damage(path, "sha256", ref.sha256, digest)]
     if level == "pages" and isinstance(ref, File):
-        found += _pages(root / ref.path, ref, manifest)
+        found += (replace(damage, path=path) for damage in _pages(full, ref, manifest))
     return found
 
 
