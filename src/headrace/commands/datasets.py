@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.commands.drift import drift
+from headrace.commands.export import export
 from headrace.commands.layout import bytes_in_words, moment, table
 from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
 from headrace.commands.terminal import common_options, json_option, terminal
@@ -31,6 +32,7 @@ def datasets() -> None:
 
 
 datasets.add_command(drift)
+datasets.add_command(export)
 
 
 @datasets.command("list")
@@ -56,11 +58,11 @@ def show(dataset: str, catalog: str) -> None:
     from headrace.catalog.reader import open_dataset
 
     opened = open_dataset(dataset_uri(dataset, catalog))
-    versions = history(opened.folder)
+    versions = history(opened.place)
     data = {
         "name": opened.name,
         "version": opened.version,
-        "path": opened.path,
+        "path": opened.uri,
         "manifest": opened.manifest,
         "versions": [
             {"version": v.record.version, "created_at": v.record.created_at, "rows": v.rows} for v in versions
@@ -112,7 +114,7 @@ def verify(dataset: str, level: Any, catalog: str) -> None:
         lambda: table(rows, ["file", "problem", "expected", "got"]),
         DataError(
             f"{len({d.path for d in damage})} of {len(files)} files are not as published",
-            hint=f"do not train on it: restore {opened.path} from a copy, or publish again with `headrace run`",
+            hint=f"do not train on it: restore {opened.uri} from a copy, or publish again with `headrace run`",
             where=name,
         ),
     )
@@ -137,7 +139,7 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
     published = moment(opened.record.created_at)
     parts = [
         f"{opened.name}@{opened.version}  published {published}  {bytes_in_words(manifest.bytes)}",
-        str(opened.path),
+        opened.uri,
         "",
         table([[n, s.rows, len(s.files), s.rule] for n, s in rows_of.items()], ["split", "rows", "files", "rule"]),
     ]
