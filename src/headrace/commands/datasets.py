@@ -58,11 +58,11 @@ def show(dataset: str, catalog: str) -> None:
     from headrace.catalog.reader import open_dataset
 
     opened = open_dataset(dataset_uri(dataset, catalog))
-    versions = history(opened.place)
+    versions = history(opened.folder)
     data = {
         "name": opened.name,
         "version": opened.version,
-        "path": opened.uri,
+        "path": opened.path,
         "manifest": opened.manifest,
         "versions": [
             {"version": v.record.version, "created_at": v.record.created_at, "rows": v.rows} for v in versions
@@ -114,7 +114,7 @@ def verify(dataset: str, level: Any, catalog: str) -> None:
         lambda: table(rows, ["file", "problem", "expected", "got"]),
         DataError(
             f"{len({d.path for d in damage})} of {len(files)} files are not as published",
-            hint=f"do not train on it: restore {opened.uri} from a copy, or publish again with `headrace run`",
+            hint=f"do not train on it: restore {opened.path} from a copy, or publish again with `headrace run`",
             where=name,
         ),
     )
@@ -139,7 +139,7 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
     published = moment(opened.record.created_at)
     parts = [
         f"{opened.name}@{opened.version}  published {published}  {bytes_in_words(manifest.bytes)}",
-        opened.uri,
+        str(opened.path),
         "",
         table([[n, s.rows, len(s.files), s.rule] for n, s in rows_of.items()], ["split", "rows", "files", "rule"]),
     ]
