@@ -9,7 +9,7 @@ from pathlib import Path
 from headrace.catalog import log
 from headrace.catalog.arrow_schema import arrow_summary
 from headrace.catalog.build import Build
-from headrace.catalog.card import CARD, dataset_card
+from headrace.catalog.cards import cards
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import Dataset
 from headrace.catalog.retired import newest_record
@@ -41,12 +41,12 @@ def publish(
     idempotency_key: str | None = None,
     may_follow: Callable[[Dataset], None] | None = None,
 ) -> Published:
-    """Write the card (unless there is one) and the manifest into `build`, and commit it as the next version.
+    """Write the cards (but those that are there) and the manifest into `build`, and commit it as the next version.
 
     Parameters
     ----------
     manifest
-        Lists every file of the build; the README.md that is written here is added.
+        Lists every file of the build; the cards that are written here are added.
     idempotency_key
         A run that is retried passes the same key and gets the version that its first try published.
     may_follow
@@ -91,9 +91,9 @@ def publish(
                 where=str(folder),
             )
 
-    if CARD not in {ref.path for ref in manifest.all_files()}:
-        card = build.write(CARD, dataset_card(manifest).encode())
-        manifest = manifest.model_copy(update={"files": (*manifest.files, card)})
+    there = {ref.path for ref in manifest.files}
+    written = [build.write(name, data) for name, data in cards(manifest).items() if name not in there]
+    manifest = manifest.model_copy(update={"files": (*manifest.files, *written)})
     digest = build.finish(manifest)
     record = log.commit(
         store,
