@@ -124,7 +124,7 @@ def _values(column: pa.Array, encoding: _Encoding) -> list[bytes]:
     column = column.cast(encoding.cast)
     if pa.types.is_large_binary(column.type):
         _, offsets, data = column.buffers()
-        bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1]
+        bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1].tolist()
         return _cut(data, bounds)
     if pa.types.is_large_list(column.type):
         width = column.type.value_type.bit_width // 8

@@ -104,6 +104,6 @@ def _damaged(dataset: Dataset, file: File, error: Exception) -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return DataError(
         f"this shard cannot be read: {reason}",
-        hint=f"headrace datasets verify {dataset.folder}@{dataset.version}",
+        hint=f"headrace datasets verify {dataset.name}@{dataset.version}",
         where=file.path,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.commands.diff import diff
 from headrace.commands.drift import drift
 from headrace.commands.export import export
 from headrace.commands.layout import bytes_in_words, moment, table
@@ -31,6 +32,7 @@ def datasets() -> None:
     """
 
 
+datasets.add_command(diff)
 datasets.add_command(drift)
 datasets.add_command(export)
 
