@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import yaml
 
+from headrace.catalog.features import features
 from headrace.catalog.manifest import Column, Manifest, Scalar, Statistics
+from headrace.catalog.words import row_order
 
 CARD: Final = "README.md"
 
@@ -44,13 +46,16 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
         for name, split in manifest.splits.items()
         if split.files
     ]
-    rows = manifest.rows
-    return {
+    card: dict[str, Any] = {
         "pretty_name": manifest.dataset,
         "tags": ["tabular", "headrace"],
-        "size_categories": [_size(rows)],
+        "size_categories": [_size(manifest.rows)],
         "configs": [{"config_name": "default", "default": True, "data_files": files}],
     }
+    # Without the splits' rows: with them `load_dataset(folder, data_files=...)`, of a part of the files, is refused.
+    if (columns := features(manifest.arrow_schema)) is not None:
+        card["dataset_info"] = {"config_name": "default", "features": columns}
+    return card
 
 
 def _size(rows: int) -> str:
@@ -67,15 +72,10 @@ def _introduction(manifest: Manifest) -> str:
         if manifest.inputs
         else ""
     )
-    order = {
-        "shuffle": f"Rows are shuffled globally (seed {manifest.row_order.seed}).",
-        "time": "Rows are in time order.",
-        "source": "Rows are in the order of the source.",
-    }[manifest.row_order.kind]
     return (
         f"{manifest.rows:,} rows, {len(manifest.arrow_schema)} columns, {manifest.bytes:,} bytes; "
         f"made{pipeline}{inputs} on {manifest.created_at} "
-        f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {order}"
+        f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {row_order(manifest)}"
     )
 
 
