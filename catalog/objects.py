@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -45,8 +46,13 @@ class Object:
 
 
 def listed(store: ObjectStore, prefix: str) -> list[Object]:
-    """The objects below a folder by name, with size and time. Raises CapabilityError, RunError."""
+    """The objects below a folder by name, with size and time; on disk all files, links that are not followed too.
+
+    Raises CapabilityError, RunError.
+    """
     try:
+        if (folder := _on_disk(store, prefix)) is not None:
+            return sorted(_files(folder, prefix), key=lambda found: found.name)
         found = [entry for batch in obstore.list(store, prefix) for entry in batch]
     except (OSError, BaseError) as error:
         raise stores.store_error(error, f"list {prefix}", stores.place(store)) from error
@@ -55,8 +61,11 @@ def listed(store: ObjectStore, prefix: str) -> list[Object]:
 
 
 def folders(store: ObjectStore, prefix: str) -> list[str]:
-    """Names of the folders directly in one, without its own; on disk also of empty ones."""
+    """Names of the folders directly in one, without its own; on disk also of empty ones, and none that is a link."""
     try:
+        if (folder := _on_disk(store, prefix)) is not None:
+            inner = list(os.scandir(folder)) if folder.is_dir() else []
+            return sorted(entry.name for entry in inner if entry.is_dir(follow_symlinks=False))
         found = obstore.list_with_delimiter(store, prefix)["common_prefixes"]
     except (OSError, BaseError) as error:
         raise stores.store_error(error, f"list {prefix}", stores.place(store)) from error
@@ -66,8 +75,8 @@ def folders(store: ObjectStore, prefix: str) -> list[str]:
 def delete(store: ObjectStore, name: str) -> None:
     """Delete an object; one that is not there is no error. Raises CapabilityError, RunError."""
     try:
-        if _STAGED.fullmatch(name) and isinstance(store, LocalStore) and store.prefix is not None:
-            (Path(store.prefix) / name).unlink(missing_ok=True)
+        if (path := _on_disk(store, name)) is not None:
+            path.unlink(missing_ok=True)
         else:
             obstore.delete(store, name)
     except FileNotFoundError:
@@ -77,20 +86,34 @@ def delete(store: ObjectStore, name: str) -> None:
 
 
 def delete_folder(store: ObjectStore, prefix: str) -> None:
-    """On disk: remove a folder with what a listing does not show, such as empty folders. Elsewhere there are none."""
-    if isinstance(store, LocalStore) and store.prefix is not None:
-        shutil.rmtree(Path(store.prefix) / prefix, ignore_errors=True)
+    """On disk: remove a folder with the empty ones in it. Elsewhere there are none."""
+    if (folder := _on_disk(store, prefix)) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def staged(store: ObjectStore) -> Iterator[Object]:
+def staged(store: ObjectStore) -> list[Object]:
     """On disk: what a process that was killed left of small objects that it was about to create."""
-    if isinstance(store, LocalStore) and store.prefix is not None:
-        root = Path(store.prefix)
-        for path in sorted(root.glob("_*/**/*#*")):
-            if _STAGED.fullmatch(path.name) and path.is_file():
+    if _on_disk(store, "") is None:
+        return []
+    kept = [folder for folder in folders(store, "") if folder.startswith("_")]
+    return [one for folder in kept for one in listed(store, folder) if _STAGED.fullmatch(one.name)]
+
+
+def _on_disk(store: ObjectStore, name: str) -> Path | None:
+    """The path of an object. obstore follows links to folders, so on disk it neither lists nor deletes."""
+    return Path(store.prefix) / name if isinstance(store, LocalStore) and store.prefix is not None else None
+
+
+def _files(folder: Path, prefix: str) -> Iterator[Object]:
+    for root, inner, files in os.walk(folder):
+        links = [name for name in inner if (Path(root) / name).is_symlink()]
+        for path in (Path(root) / name for name in (*files, *links)):
+            try:
                 found = path.lstat()
-                name = path.relative_to(root).as_posix()
-                yield Object(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+            except FileNotFoundError:
+                continue  # meanwhile
+            name = f"{prefix}/{path.relative_to(folder).as_posix()}"
+            yield Object(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def dump_entry(entry: Entry) -> bytes:
