@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -17,11 +17,14 @@ from obstore.store import ObjectStore
 from headrace.catalog import device as devices
 from headrace.catalog import log, refs, retired
 from headrace.catalog.log import CommitRecord
-from headrace.catalog.manifest import Manifest
+from headrace.catalog.manifest import Manifest, Split
 from headrace.catalog.records import File, FileRef
 from headrace.catalog.store import local_path, open_store, place
 from headrace.catalog.stored import read_manifest, safe_path
 from headrace.schemas.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from headrace.catalog.loader.loader import Loader
 
 LATEST: Final = "latest"
 
@@ -53,6 +56,12 @@ class Dataset:
         return tuple(field.name for field in self.manifest.arrow_schema)
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what a model is given: all columns but keys, times and groups, which are kept beside features."""
+        kept = {column.name for column in self.manifest.columns if column.role in ("key", "time", "group")}
+        return tuple(name for name in self.columns if name not in kept)
+
+    @property
     def rows(self) -> dict[str, int]:
         """Rows of each split."""
         return {name: split.rows for name, split in self.manifest.splits.items()}
@@ -73,10 +82,14 @@ class Dataset:
 
     def files(self, split: str | None = None) -> list[Path]:
         """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
-        if split is not None and split not in self.manifest.splits:
-            raise UsageError(f"{self.name}@{self.version} has no split {split!r}{near(split, self.splits)}")
         chosen = self.splits if split is None else (split,)
-        return [self.local(file) for name in chosen for file in self.manifest.splits[name].files]
+        return [self.local(file) for name in chosen for file in self.split(name).files]
+
+    def split(self, name: str) -> Split:
+        """What the manifest says of a split. Raises UsageError for one that there is not."""
+        if name not in self.manifest.splits:
+            raise UsageError(f"{self.name}@{self.version} has no split {name!r}{near(name, self.splits)}")
+        return self.manifest.splits[name]
 
     def local(self, file: FileRef) -> Path:
         """Where a file of this version lies on this machine. Raises DataError if it leads out of its build."""
@@ -93,12 +106,12 @@ class Dataset:
         """The rows of a split, or of all splits in order, in memory; `columns` in the order given."""
         lazy = self.scan(split)
         if columns is not None:
-            lazy = lazy.select(self._known(columns))
+            lazy = lazy.select(self.known(columns))
         return lazy.collect()
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
-        known = None if columns is None else self._known(columns)
+        known = None if columns is None else self.known(columns)
         tables = [pq.ParquetFile(path).read(columns=known) for path in self.files(split)]
         if not tables:
             table = self._arrow_schema.empty_table()
@@ -167,14 +180,124 @@ class Dataset:
         more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
         are copied once, a column at a time.
         """
-        if columns is None:
-            kept = {c.name for c in self.manifest.columns if c.role in ("key", "time", "group")}
-            columns = [name for name in self.columns if name not in kept]
-        return devices.tensors(self._wanted(split, columns), device, lambda: self.arrow(split, columns))
+        names = self.features if columns is None else columns
+        return devices.tensors(self._wanted(split, names), device, lambda: self.arrow(split, names))
+
+    def torch_loader(
+        self,
+        split: str,
+        columns: Sequence[str] | None = None,
+        *,
+        batch_size: int = 65_536,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: Literal["rows", "blocks", False] = "rows",
+        seed: int = 0,
+        drop_last: Literal[True, False, "pad"] = True,
+        device: str = "cpu",
+        pack: Mapping[str, Sequence[str]] | None = None,
+        lanes: int | None = None,
+        threads: int = 2,
+        prefetch: int | None = None,
+        page_checksums: bool = False,
+    ) -> Loader:
+        """Batches of a split as `torch.Tensor`s: every row once over all ranks, in the same number of steps on each.
+
+        Parameters
+        ----------
+        split, columns
+            As of `torch`: entries of a batch are tensors of `[rows]`, of `[rows, d]`, or a `Ragged(values, offsets)`.
+        batch_size
+            Rows of a step over all ranks together: a rank gets `batch_size / world_size` of them, which is what other
+            loaders call batch size. So the steps are the same whatever the number of ranks.
+        rank, world_size
+            Which rank of how many this process is. `world_size` must divide `lanes`, and `lanes` must divide
+            `batch_size`.
+        shuffle
+            "rows": row groups are permuted, and rows in windows of 32,768. "blocks": row groups are permuted, and rows
+            keep their order in them; nearly twice as fast. Either way a batch has equal parts from `lanes` places of
+            the split. False: step t has rows `[t * batch_size, (t + 1) * batch_size)` in published order; of several
+            ranks, each decodes all row groups.
+        seed
+            Of the shuffle, with the epoch.
+        drop_last
+            Of the last rows, which make no whole step. True: none has them. False: the last step is smaller, and may be
+            empty on some ranks. "pad": it is filled with zeros (and empty lists), and each batch has an entry "_valid",
+            a boolean for each row.
+        device
+            "cpu", or "cuda:N": batches are copied there from pinned memory, beside the job's own work.
+        pack
+            Matrices of several columns side by side, `[rows, columns]`, by name. Their columns need not be in
+            `columns`, and are no entries of their own. The type is the smallest that holds all of them exactly: int32
+            beside float32 makes float64, uint8 beside float32 makes float32.
+        lanes
+            In how many parts the epoch is cut, which are read side by side. More mix better, and take more memory: a
+            decoded row group each. By default 8, where that fits the batch and the ranks. Keep it to go on in a world
+            of another size.
+        threads
+            That decode; they live while an iteration does.
+        prefetch
+            Row groups that they decode ahead of what is waited for; as many as threads by default.
+        page_checksums
+            Compare the checksum of every page that has one. Without it a shard is checked by its bytes and rows alone.
+
+        Returns
+        -------
+        Loader
+            Iterable; each iteration is an epoch, which `set_epoch` chooses. `state_dict` and `load_state_dict` go on in
+            the middle of one.
+
+        Raises
+        ------
+        UsageError
+            As `torch`, and for options that do not fit each other or the split. All before a file is opened.
+        DataError
+            While it is iterated: a shard that is missing or damaged, named, or null elements in lists.
+        CapabilityError
+            torch is not installed, or cannot use the device.
+
+        Notes
+        -----
+        Batches are views of memory that is used again once nothing refers to them; up to 65,536 rows share a block, so
+        what is to be kept long is better cloned. Memory: a row group for each lane of the rank and `prefetch` more.
+        """
+        from headrace.catalog.loader import tensors
+        from headrace.catalog.loader.loader import Options
+
+        order = (batch_size, rank, world_size, shuffle, seed, drop_last)
+        options = Options(columns, *order, pack or {}, lanes, threads, prefetch, page_checksums)
+        return tensors.loader(self, split, options, device)
+
+    def numpy_loader(
+        self,
+        split: str,
+        columns: Sequence[str] | None = None,
+        *,
+        batch_size: int = 65_536,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: Literal["rows", "blocks", False] = "rows",
+        seed: int = 0,
+        drop_last: Literal[True, False, "pad"] = True,
+        pack: Mapping[str, Sequence[str]] | None = None,
+        lanes: int | None = None,
+        threads: int = 2,
+        prefetch: int | None = None,
+        page_checksums: bool = False,
+    ) -> Loader:
+        """What `torch_loader` gives, as `numpy.ndarray`s: the same rows in the same order, without torch.
+
+        For JAX, pass the arrays to `jax.device_put`.
+        """
+        from headrace.catalog.loader.loader import Loader, Options
+
+        order = (batch_size, rank, world_size, shuffle, seed, drop_last)
+        options = Options(columns, *order, pack or {}, lanes, threads, prefetch, page_checksums)
+        return Loader(self, split, options)
 
     def _wanted(self, split: str, columns: Sequence[str] | None) -> devices.Wanted:
         files = tuple(self.files(split))
-        names = list(self.columns) if columns is None else self._known(columns)
+        names = list(self.columns) if columns is None else self.known(columns)
         schema = pa.schema([self._arrow_schema.field(name) for name in names])
         entry = self.manifest.splits[split]
         least = devices.least_bytes(schema, entry.rows)
@@ -187,7 +310,8 @@ class Dataset:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def _known(self, columns: Sequence[str]) -> list[str]:
+    def known(self, columns: Sequence[str]) -> list[str]:
+        """The columns. Raises UsageError for one that there is not."""
         for column in columns:
             if column not in self.columns:
                 raise UsageError(f"{self.name}@{self.version} has no column {column!r}{near(column, self.columns)}")
