@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from headrace.catalog.manifest import Column, Histogram, Scalar, Statistics
-from headrace.pipelines.report.formats import number
+from headrace.catalog.pages.formats import number
 
 WIDTH: Final = 240
 HEIGHT: Final = 84

@@ -1,0 +1,35 @@
+"""The templates of pages and reports: everything from the data is escaped, whatever is not defined is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from headrace.catalog.pages import formats
+from headrace.catalog.pages.distributions import colour
+
+
+def templates(*folders: Path) -> Environment:
+    """Templates of these folders, then of this one, where the style sheet is."""
+    environment = Environment(
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": formats.count,
+        "moment": formats.moment,
+        "number": formats.number,
+        "size": formats.size,
+        "seconds": formats.seconds,
+    }
+    environment.globals |= {
+        "percent": formats.percent,
+        "metric": formats.metric,
+        "colour": colour,
+        "dtype": formats.dtype,
+    }
+    return environment
