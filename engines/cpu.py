@@ -15,6 +15,7 @@ from headrace.engines.kernels import (
     asof,
     earlier,
     elements,
+    line,
     lists,
     lookup,
     ngrams,
@@ -129,6 +130,16 @@ class CpuEngine:
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame:
         return rolling.cpu(frame, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
+
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        return line.cpu(frame, keys, columns, outputs, query)
 
     def lowered(self, value: pl.Expr) -> pl.Expr:
         return text.cpu_lowered(value)

@@ -97,6 +97,15 @@ class Engine(Protocol):
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame: ...
 
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame: ...
+
     def lowered(self, value: pl.Expr) -> pl.Expr: ...
 
     def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr: ...

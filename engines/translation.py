@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, earlier, elements, lists, lookup, ngrams, rolling, text, xxhash64
+from headrace.engines.kernels import asof, earlier, elements, line, lists, lookup, ngrams, rolling, text, xxhash64
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
@@ -87,6 +87,16 @@ class TranslationEngine:
     ) -> pl.LazyFrame:
         self.kernels.append("rolling")
         return rolling.stand_in(frame, outputs)
+
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        return line.anywhere(frame, keys, columns, outputs, query)
 
     def lowered(self, value: pl.Expr) -> pl.Expr:
         return text.anywhere_lowered(value)
