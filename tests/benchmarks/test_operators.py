@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from benchmarks.byhand.pair import EQUAL, Pair, but_for, near, same_groups, same_schema
+from benchmarks.byhand.pair import EQUAL, Pair, but_for, near, same_groups
 from benchmarks.byhand.rows import COLUMNS, column
 from benchmarks.operators import PAIRS, Job, Timing, Unequal, chosen, compared, main, table, write
 
@@ -58,8 +58,6 @@ def test_what_counts_as_equal() -> None:
     assert but_for(0.0, 7.0)(ids, others)
     assert same_groups(ids, pl.DataFrame({"x": [7, 8, 9, 0]}))
     assert not same_groups(ids, others)
-    assert same_schema(ids, others)
-    assert not same_schema(ids, others.cast(pl.Int32))
 
 
 def test_operators_come_in_the_order_of_the_registry() -> None:
