@@ -14,6 +14,7 @@ from headrace.engines.engine import Engine, EngineName, Held
 from headrace.engines.kernels import (
     asof,
     earlier,
+    either,
     elements,
     line,
     lists,
@@ -140,6 +141,11 @@ class CpuEngine:
         query: Callable[[pl.LazyFrame], pl.LazyFrame],
     ) -> pl.LazyFrame:
         return line.cpu(frame, keys, columns, outputs, query)
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr:
+        return either.cpu(value, holds, then, otherwise, dtype)
 
     def lowered(self, value: pl.Expr) -> pl.Expr:
         return text.cpu_lowered(value)

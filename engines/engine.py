@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 import polars as pl
 
 if TYPE_CHECKING:
-    from headrace.engines.kernels import asof, lists, ngrams, parquet, rolling, text
+    from headrace.engines.kernels import asof, either, lists, ngrams, parquet, rolling, text
 
 EngineName = Literal["cpu", "gpu"]
 
@@ -105,6 +105,10 @@ class Engine(Protocol):
         outputs: Sequence[str],
         query: Callable[[pl.LazyFrame], pl.LazyFrame],
     ) -> pl.LazyFrame: ...
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr: ...
 
     def lowered(self, value: pl.Expr) -> pl.Expr: ...
 

@@ -14,7 +14,19 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, earlier, elements, line, lists, lookup, ngrams, rolling, text, xxhash64
+from headrace.engines.kernels import (
+    asof,
+    earlier,
+    either,
+    elements,
+    line,
+    lists,
+    lookup,
+    ngrams,
+    rolling,
+    text,
+    xxhash64,
+)
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
@@ -97,6 +109,11 @@ class TranslationEngine:
         query: Callable[[pl.LazyFrame], pl.LazyFrame],
     ) -> pl.LazyFrame:
         return line.anywhere(frame, keys, columns, outputs, query)
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr:
+        return either.anywhere(value, holds, then, otherwise)
 
     def lowered(self, value: pl.Expr) -> pl.Expr:
         return text.anywhere_lowered(value)

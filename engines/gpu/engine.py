@@ -17,7 +17,7 @@ from headrace.engines.gpu import asof, elements, lists, lookup, ngrams, parquet,
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 from headrace.engines.gpu.source import Chains, Kernel
-from headrace.engines.kernels import earlier, line, text
+from headrace.engines.kernels import earlier, either, line, text
 from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
@@ -231,6 +231,11 @@ class GpuEngine:
         query: Callable[[pl.LazyFrame], pl.LazyFrame],
     ) -> pl.LazyFrame:
         return line.anywhere(frame, keys, columns, outputs, query)
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr:
+        return either.anywhere(value, holds, then, otherwise)
 
     def lowered(self, value: pl.Expr) -> pl.Expr:
         return text.anywhere_lowered(value)
