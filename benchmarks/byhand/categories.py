@@ -141,7 +141,7 @@ CATEGORIES: Final = (
         "Strip",
         {"columns": ["text"]},
         lambda frame, _: frame.with_columns(pl.col("text").str.strip_chars()),
-        note="the 25 characters by name, for what is white space is not the same on every engine",
+        note="the same 25 characters on every engine",
     ),
     Pair(
         "Replace",
