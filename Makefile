@@ -38,8 +38,9 @@ types: $(DEV_STAMP)
 layers: $(DEV_STAMP)
 	$(BIN)/lint-imports --no-logo
 
-# The bodies for a device, their imitation and the GPU benchmarks are for `make test`: importing them takes longer than they do.
-LATER := tests/gpu tests/engines/gpu tests/imitation tests/benchmarks
+# For `make test`: the bodies for a device, their imitation and the GPU benchmarks, which take longer to import than to
+# run, and the laws that every operator keeps, a fifth of the time of all other fast tests.
+LATER := tests/gpu tests/engines/gpu tests/imitation tests/benchmarks tests/transforms/test_conformance.py
 
 fast: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check $(LATER:%=--ignore=%)

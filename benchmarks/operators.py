@@ -2,6 +2,7 @@
 
     python -m benchmarks.operators                                    # all, on 5,000,000 rows
     python -m benchmarks.operators --rows 500000 --only Lower Clip    # some, printed and not written
+    python -m benchmarks.operators --only Lower Clip --update         # some, in the place of what is written of them
 
 What learners learn and what is applied are measured apart. Both sides' results are compared first. See
 `benchmarks/byhand` for what is written by hand.
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -219,6 +220,24 @@ def write(folder: Path, machine: Mapping[str, object], rows: int, load: float, t
     return paths
 
 
+def updated(folder: Path, machine: Mapping[str, object], rows: int, timings: Sequence[Timing]) -> list[Path]:
+    """Write these in the place of those of the same name and part; all others, and the load, stay as written.
+
+    Raises
+    ------
+    SystemExit
+        What is written is of another machine or of another number of rows.
+    """
+    document = json.loads((folder / "operators.json").read_text(encoding="utf-8"))
+    if (document["machine"]["processor"], document["rows"]) != (machine["processor"], rows):
+        raise SystemExit(f"operators.json is of {document['rows']:,} rows on {document['machine']['processor']}")
+    names = [field.name for field in fields(Timing)]
+    written = [Timing(**{name: row[name] for name in names}) for row in document["timings"]]
+    found = {(t.name, t.part): t for t in timings}
+    kept = [found.pop((t.name, t.part), t) for t in written]
+    return write(folder, document["machine"], rows, document["load"], [*kept, *found.values()])
+
+
 def _seconds(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
 
@@ -240,6 +259,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.operators", description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--only", nargs="*", default=[], metavar="OPERATOR", help="these, printed and not written")
+    parser.add_argument("--update", action="store_true", help="and written in the place of what is there of them")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args(arguments)
     load, timings, failed = os.getloadavg()[0], [], False
@@ -256,9 +276,15 @@ def main(arguments: Sequence[str]) -> int:
                 flush=True,
             )
         timings += found
-    if not options.only and not failed:
-        for path in write(options.out, describe(Path(tempfile.gettempdir())), options.rows, load, timings):
-            print(path)
+    machine = describe(Path(tempfile.gettempdir()))
+    if options.update and not failed:
+        paths = updated(options.out, machine, options.rows, timings)
+    elif not options.only and not failed:
+        paths = write(options.out, machine, options.rows, load, timings)
+    else:
+        paths = []
+    for path in paths:
+        print(path)
     return int(failed)
 
 

@@ -11,7 +11,21 @@ from typing import BinaryIO
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.kernels import asof, earlier, elements, lists, lookup, ngrams, parquet, pieces, rolling, xxhash64
+from headrace.engines.kernels import (
+    asof,
+    earlier,
+    either,
+    elements,
+    line,
+    lists,
+    lookup,
+    ngrams,
+    parquet,
+    pieces,
+    rolling,
+    text,
+    xxhash64,
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,27 @@ class CpuEngine:
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame:
         return rolling.cpu(frame, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
+
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        return line.cpu(frame, keys, columns, outputs, query)
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr:
+        return either.cpu(value, holds, then, otherwise, dtype)
+
+    def lowered(self, value: pl.Expr) -> pl.Expr:
+        return text.cpu_lowered(value)
+
+    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr:
+        return text.cpu_stripped(value, characters, side)
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
         return lists.cpu(frame, column, operation, output)

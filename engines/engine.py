@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 import polars as pl
 
 if TYPE_CHECKING:
-    from headrace.engines.kernels import asof, lists, ngrams, parquet, rolling
+    from headrace.engines.kernels import asof, either, lists, ngrams, parquet, rolling, text
 
 EngineName = Literal["cpu", "gpu"]
 
@@ -96,6 +96,23 @@ class Engine(Protocol):
         length: timedelta,
         outputs: tuple[rolling.Output, ...],
     ) -> pl.LazyFrame: ...
+
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame: ...
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr: ...
+
+    def lowered(self, value: pl.Expr) -> pl.Expr: ...
+
+    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr: ...
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame: ...
 

@@ -14,7 +14,19 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import asof, earlier, elements, lists, lookup, ngrams, rolling, xxhash64
+from headrace.engines.kernels import (
+    asof,
+    earlier,
+    either,
+    elements,
+    line,
+    lists,
+    lookup,
+    ngrams,
+    rolling,
+    text,
+    xxhash64,
+)
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
@@ -87,6 +99,27 @@ class TranslationEngine:
     ) -> pl.LazyFrame:
         self.kernels.append("rolling")
         return rolling.stand_in(frame, outputs)
+
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        return line.anywhere(frame, keys, columns, outputs, query)
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr:
+        return either.anywhere(value, holds, then, otherwise)
+
+    def lowered(self, value: pl.Expr) -> pl.Expr:
+        return text.anywhere_lowered(value)
+
+    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr:
+        return text.anywhere_stripped(value, characters, side)
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
         self.kernels.append("lists")

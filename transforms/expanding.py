@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.line import along
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import exact, history
 from headrace.transforms.base import NUMERIC, Accepts, Window
@@ -110,7 +111,7 @@ class Expanding(Window):
         results: list[pl.Expr] = []
         names = iter(self.writes)
         for column in self.columns:
-            value, dtype, form = pl.col(column), schema[column], exact.form(schema[column])
+            value, dtype, form = pl.col(along(column)), schema[column], exact.form(schema[column])
             terms[_term(column, "count")] = exact.finite(value, dtype).is_not_null()
             count, digits = pl.col(_term(column, "count")), form.names(_term(column, "sum"))
             for statistic in self.statistics:
@@ -118,33 +119,36 @@ class Expanding(Window):
                 if statistic == "mean":
                     terms.update(zip(digits, exact.sum_digits(value, dtype), strict=True))
                     result = pl.when(count > 0).then(_number(digits, form) / count.cast(pl.Float64))
-                results.append(pl.when(pl.col(history.PLACED)).then(result).alias(next(names)))
-        rows = history.numbered(frame, self.by, self.order).with_columns(
-            term.cast(pl.Int64).fill_null(0).alias(name) for name, term in terms.items()
-        )
-        summed = self._earlier(rows, list(terms)).with_columns(results).sort(history.INDEX)
-        return history.forgotten(summed).drop(*terms, _PLACE, _TIME, _ENTITY)
+                results.append(pl.when(_PLACED).then(result).alias(next(names)))
 
-    def _earlier(self, rows: pl.LazyFrame, terms: list[str]) -> pl.LazyFrame:
-        """The rows by entity and time, with each term summed over the rows of the entity that are of an earlier time.
+        def query(line: pl.LazyFrame) -> pl.LazyFrame:
+            counted = line.with_columns(term.cast(pl.Int64).fill_null(0).alias(name) for name, term in terms.items())
+            return self._earlier(counted, list(terms)).with_columns(results)
+
+        return engine.line(frame, [*self.by, self.order], self.reads, self.writes, query)
+
+    def _earlier(self, line: pl.LazyFrame, terms: list[str]) -> pl.LazyFrame:
+        """Each term summed over the rows of the entity that are of an earlier time.
 
         That is what all rows before those of its time sum up to, less what all rows before the entity do; integers
         may wrap around on the way. Nothing is grouped: a window per entity and time would cost fifty times as much.
         """
-        ordered = rows.sort(*self.by, self.order, maintain_order=True).with_row_index(_PLACE)
-        keys = (pl.col(c) == pl.col(c).shift(1) for c in self.by)
-        same = pl.all_horizontal(pl.col(history.PLACED).shift(1), *keys).fill_null(False)
-        same_time = (pl.col(self.order) == pl.col(self.order).shift(1)).fill_null(False)
+        order, entity = pl.col(along(self.order)), [pl.col(along(c)) for c in self.by]
+        placed = pl.all_horizontal(key.is_not_null() for key in (*entity, order))
+        ordered = line.with_row_index(_PLACE).with_columns(placed.alias(_PLACED))
+        same = pl.all_horizontal(pl.col(_PLACED).shift(1), *(key == key.shift(1) for key in entity)).fill_null(False)
+        same_time = (order == order.shift(1)).fill_null(False)
         place = pl.col(_PLACE).cast(pl.Int64)
         begun = ordered.with_columns(
             *(pl.col(name).cum_sum() - pl.col(name) for name in terms),
             pl.when(same & same_time).then(0).otherwise(place).alias(_TIME),
             pl.when(same).then(0).otherwise(place).alias(_ENTITY),
-        ).with_columns(pl.col(_TIME).cum_max(), pl.col(_ENTITY).cum_max())
+        ).with_columns(pl.col(_TIME, _ENTITY).cum_max().cast(pl.UInt32))
         return begun.with_columns(pl.col(n).gather(pl.col(_TIME)) - pl.col(n).gather(pl.col(_ENTITY)) for n in terms)
 
 
 _PLACE: Final = "__expanding_place"
+_PLACED: Final = "__expanding_placed"
 _TIME: Final = "__expanding_time"
 _ENTITY: Final = "__expanding_entity"
 

@@ -115,7 +115,7 @@ class FillNull(Learner):
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         match self.statistic:
             case "mean":
-                return moments.summary(frame, self.columns)
+                return moments.summary(frame, self.columns, spread=False)
             case "median":
                 return quantiles.summary(frame, self.columns)
             case "mode":

@@ -96,21 +96,26 @@ class PowerTransformed(Transform):
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         fitted = zip(self.columns, self.writes, self.powers, self.mean, self.deviation, strict=True)
         return frame.with_columns(
-            ((_powered(column, power, self.method) - mean) * (1.0 / deviation if deviation else 0.0))
+            ((_powered(column, power, self.method, engine) - mean) * (1.0 / deviation if deviation else 0.0))
             .cast(pl.Float32)
             .alias(output)
             for column, output, power, mean, deviation in fitted
         )
 
 
-def _powered(column: str, power: float, method: Method) -> pl.Expr:
+def _powered(column: str, power: float, method: Method, engine: Engine) -> pl.Expr:
     value = _within(pl.col(column), method)
     if method == "box-cox":
         return _grown(value, power, value.log())
     if power == 1:
         return value
-    size, log = value.abs() + 1.0, value.abs().log1p()
-    return pl.when(value >= 0).then(_grown(size, power, log)).otherwise(-_grown(size, 2.0 - power, log))
+    return engine.either(
+        value,
+        lambda x: x >= 0,
+        lambda x: _grown(x.abs() + 1.0, power, x.abs().log1p()),
+        lambda x: -_grown(x.abs() + 1.0, 2.0 - power, x.abs().log1p()),
+        pl.Float64(),
+    )
 
 
 def _grown(size: pl.Expr, power: float, log: pl.Expr) -> pl.Expr:

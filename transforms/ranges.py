@@ -67,8 +67,7 @@ class MinMax(Learner):
         return self
 
     def measure(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        bounded = frame.select(moments.bounded(pl.col(c).cast(pl.Float64)).alias(c) for c in self.columns)
-        return bounded.select(
+        return moments.bounded(frame, self.columns).select(
             end for c in self.columns for end in (pl.col(c).min().alias(f"{c}:min"), pl.col(c).max().alias(f"{c}:max"))
         )
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import polars as pl
 from pydantic import Field
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.text import SPACE, Side
 from headrace.transforms.base import Accepts, Transform
 from headrace.transforms.columns import Columns
 
 TEXT: Final = Accepts(lambda dtype: dtype == pl.String, "a string")
-
-_BLOCKS: Final = (range(0x0590), range(0x1E00, 0x1F00))
-_CAPITALS: Final = tuple(letter for block in _BLOCKS for letter in map(chr, block) if letter.lower() != letter)
-"""Of the Latin, Greek, Cyrillic and Armenian scripts; their small letters have not changed since Unicode 8."""
-
-_SPACE: Final = "".join(
-    map(
-        chr,
-        (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000),
-    )
-)
-"""The characters of Unicode's property White_Space."""
 
 
 class Lower(Transform):
@@ -64,15 +53,9 @@ class Lower(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
-            _lowered(pl.col(column)).alias(output) for column, output in zip(self.columns, self.writes, strict=True)
+            engine.lowered(pl.col(column)).alias(output)
+            for column, output in zip(self.columns, self.writes, strict=True)
         )
-
-
-def _lowered(text: pl.Expr) -> pl.Expr:
-    """Text of ASCII alone by the engines' own function, on which they agree; only the rest letter by letter."""
-    plain = text.str.len_bytes() == text.str.len_chars()
-    other = pl.when(~plain).then(text).str.replace_many(list(_CAPITALS), [letter.lower() for letter in _CAPITALS])
-    return pl.when(plain).then(text.str.to_lowercase()).otherwise(other)
 
 
 class Strip(Transform):
@@ -110,24 +93,15 @@ class Strip(Transform):
     accepts: ClassVar[Accepts] = TEXT
 
     columns: Columns
-    characters: str = Field(_SPACE, min_length=1)
-    side: Literal["both", "start", "end"] = "both"
+    characters: str = Field(SPACE, min_length=1)
+    side: Side = "both"
     output: str = "{column}"
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
-            self._stripped(pl.col(column)).alias(output)
+            engine.stripped(pl.col(column), self.characters, self.side).alias(output)
             for column, output in zip(self.columns, self.writes, strict=True)
         )
-
-    def _stripped(self, text: pl.Expr) -> pl.Expr:
-        match self.side:
-            case "both":
-                return text.str.strip_chars(self.characters)
-            case "start":
-                return text.str.strip_chars_start(self.characters)
-            case "end":
-                return text.str.strip_chars_end(self.characters)
 
 
 class Replace(Transform):

@@ -9,10 +9,7 @@ import polars as pl
 from benchmarks.byhand.pair import Pair, near
 from benchmarks.byhand.rows import cities, weather
 
-_TIES: Final = (
-    "a row without an entity or a time gets null and counts for no other; rows of equal time in source order, "
-    "which is a second key to sort by"
-)
+_TIES: Final = "a row without an entity or a time gets null and counts for no other; rows of equal time in source order"
 
 
 def _groups(frame: pl.LazyFrame) -> pl.DataFrame:

@@ -58,11 +58,6 @@ def same_groups(ours: pl.DataFrame, theirs: pl.DataFrame) -> bool:
     return ours.schema == theirs.schema
 
 
-def same_schema(ours: pl.DataFrame, theirs: pl.DataFrame) -> bool:
-    """Numbers that are defined in another way: only their types and how many there are."""
-    return ours.schema == theirs.schema and ours.height == theirs.height
-
-
 EQUAL = near(0.0)
 
 

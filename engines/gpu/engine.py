@@ -17,7 +17,7 @@ from headrace.engines.gpu import asof, elements, lists, lookup, ngrams, parquet,
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
 from headrace.engines.gpu.source import Chains, Kernel
-from headrace.engines.kernels import earlier
+from headrace.engines.kernels import earlier, either, line, text
 from headrace.engines.kernels import pieces as stored
 from headrace.engines.kernels import xxhash64 as hashing
 from headrace.engines.kernels.asof import Direction
@@ -221,6 +221,27 @@ class GpuEngine:
             return rolling.gpu(rows, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
 
         return self._chains.add(frame, Kernel(tuple(reads), {o.name: o.dtype for o in outputs}, body), self._run)
+
+    def line(
+        self,
+        frame: pl.LazyFrame,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        outputs: Sequence[str],
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> pl.LazyFrame:
+        return line.anywhere(frame, keys, columns, outputs, query)
+
+    def either(
+        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
+    ) -> pl.Expr:
+        return either.anywhere(value, holds, then, otherwise)
+
+    def lowered(self, value: pl.Expr) -> pl.Expr:
+        return text.anywhere_lowered(value)
+
+    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr:
+        return text.anywhere_stripped(value, characters, side)
 
     def lists(self, frame: pl.LazyFrame, column: str, operation: Operation, output: str) -> pl.LazyFrame:
         def body(rows: DeviceFrame) -> DeviceFrame:
