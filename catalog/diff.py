@@ -130,7 +130,7 @@ def version_before(dataset: Dataset) -> Dataset:
             f"{dataset.name}@{dataset.version} is the first version, and there is none before it",
             hint="name two versions, such as flights@1 flights@2",
         )
-    return open_dataset(dataset.folder, dataset.record.parent)
+    return open_dataset(dataset.place, dataset.record.parent, cache_dir=dataset.cache.folder)
 
 
 def _splits(one: Manifest, two: Manifest) -> Iterator[SplitChange]:

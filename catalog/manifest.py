@@ -19,6 +19,9 @@ FORMAT: Final = 1
 READER_FEATURES: Final[frozenset[str]] = frozenset()
 """Features a manifest may demand of its reader and this code has. An unknown one is refused, never ignored."""
 
+MANIFEST: Final = "manifest.json"
+"""Its name in a build: the last file to be written there."""
+
 Role = Literal["feature", "label", "key", "time", "group", "weight"]
 Kind = Literal["numeric", "categorical", "boolean", "mask", "temporal", "text", "embedding", "list", "other"]
 Scalar = int | FiniteFloat | str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -16,17 +17,21 @@ from obstore.store import ObjectStore
 
 from headrace.catalog import device as devices
 from headrace.catalog import log, refs, retired
+from headrace.catalog.access import Access
+from headrace.catalog.cache import Cache, cache_folder
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest, Split
+from headrace.catalog.place import Place
 from headrace.catalog.records import File, FileRef
-from headrace.catalog.store import local_path, open_store, place
-from headrace.catalog.stored import read_manifest, safe_path
+from headrace.catalog.store import exists, folders, open_store, place
+from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from headrace.catalog.loader.loader import Loader
 
 LATEST: Final = "latest"
+Checking = Literal["cache", "always"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,14 +40,27 @@ class Dataset:
 
     name: str
     version: int
-    folder: Path
+    place: Place
     """`<catalog>/<dataset>`"""
     record: CommitRecord
     manifest: Manifest
+    cache: Cache = field(default_factory=lambda: Cache(cache_folder()), compare=False)
+    """Where files of an object store are kept."""
+    verify: Checking = "cache"
+
+    @property
+    def uri(self) -> str:
+        """Where the build lies: its folder, or its prefix in an object store."""
+        return str(self.place / "builds" / self.record.build)
+
+    @property
+    def folder(self) -> Path:
+        """`<catalog>/<dataset>` on disk. Raises CapabilityError in an object store, which `place` names as well."""
+        return self.place.on_disk("open its files by local(), files(), arrow() or to_polars(), which fetch them")
 
     @property
     def path(self) -> Path:
-        """The build's folder; what `datasets.load_dataset` takes."""
+        """The build's folder; what `datasets.load_dataset` takes. Raises CapabilityError in an object store."""
         return self.folder / "builds" / self.record.build
 
     @property
@@ -68,22 +86,28 @@ class Dataset:
 
     @property
     def state_path(self) -> Path | None:
-        """The fitted pipeline that made the features, None if the dataset was published without one."""
-        pipeline = self.manifest.pipeline
-        return None if pipeline is None else safe_path(self.path, pipeline.path)
+        """The fitted pipeline that made the features, None if the dataset was published without one.
+
+        All files of its folder lie beside it, fetched from an object store when this is asked for.
+        """
+        if (pipeline := self.manifest.pipeline) is None:
+            return None
+        folder, _, name = pipeline.path.rpartition("/")
+        return self.beside(folder) / name
 
     @cached_property
     def _arrow_schema(self) -> pa.Schema:
         """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
         for files in (split.files for split in self.manifest.splits.values()):
             for file in files:
-                return pq.read_schema(self.local(file)).remove_metadata()
+                with self.opened(file) as source:
+                    return pq.read_schema(source).remove_metadata()
         raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
 
     def files(self, split: str | None = None) -> list[Path]:
         """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
         chosen = self.splits if split is None else (split,)
-        return [self.local(file) for name in chosen for file in self.split(name).files]
+        return self.access.locals([(self.build_of(file), file) for name in chosen for file in self.split(name).files])
 
     def split(self, name: str) -> Split:
         """What the manifest says of a split. Raises UsageError for one that there is not."""
@@ -92,9 +116,35 @@ class Dataset:
         return self.manifest.splits[name]
 
     def local(self, file: FileRef) -> Path:
-        """Where a file of this version lies on this machine. Raises DataError if it leads out of its build."""
-        build = (file.build if isinstance(file, File) else None) or self.record.build
-        return safe_path(self.folder / "builds" / build, file.path)
+        """Where a file of this version lies on this machine; of an object store it is fetched into the cache.
+
+        Raises
+        ------
+        DataError
+            It leads out of its build, is missing, or has other bytes than were published: it is named. On disk that is
+            seen only with `verify="always"`.
+        CapabilityError, RunError
+            The store refuses; the cache cannot be written, or its disk is full.
+        """
+        return self.access.local(self.build_of(file), file)
+
+    def opened(self, file: FileRef) -> BinaryIO:
+        """A file of this version for reading a part of it, such as its footer: of an object store no more is read."""
+        return self.access.open(self.build_of(file), file)
+
+    def beside(self, folder: str) -> Path:
+        """A folder of the build on this machine, such as `state`, with the files that the manifest lists in it."""
+        some = [file for file in self.manifest.files if not folder or file.path.startswith(f"{folder}/")]
+        return self.access.folder(self.record.build, folder, some)
+
+    def build_of(self, file: FileRef) -> str:
+        """The build that a file lies in: this version's, or of a shard of an append an older one."""
+        return (file.build if isinstance(file, File) else None) or self.record.build
+
+    @cached_property
+    def access(self) -> Access:
+        """How its files are reached."""
+        return Access(self.place, self.cache, always=self.verify == "always")
 
     def scan(self, split: str | None = None) -> pl.LazyFrame:
         """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""
@@ -321,19 +371,33 @@ class Dataset:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())
         return (
             f"Dataset({self.name}@{self.version}: {splits} rows; {len(self.columns)} columns; "
-            f"{self.manifest.bytes:,} bytes; {self.manifest.created_at}; {self.path})"
+            f"{self.manifest.bytes:,} bytes; {self.manifest.created_at}; {self.uri})"
         )
 
 
-def open_dataset(uri: str | Path, version: int | str = LATEST, *, allow_retired: bool = False) -> Dataset:
+def open_dataset(
+    uri: str | Path | Place,
+    version: int | str = LATEST,
+    *,
+    cache_dir: str | Path | None = None,
+    verify: Checking = "cache",
+    allow_retired: bool = False,
+) -> Dataset:
     """Open a published dataset.
 
     Parameters
     ----------
     uri
-        ``<catalog>/<dataset>``, ``<catalog>/<dataset>@7`` or ``<catalog>/<dataset>@prod``.
+        ``<catalog>/<dataset>``, ``<catalog>/<dataset>@7`` or ``<catalog>/<dataset>@prod``; the catalog is a folder, or
+        a prefix in an object store: ``s3://bucket/catalog``, ``gs://...``, ``az://...``. Credentials come from the
+        environment or from the store's own chain, never from the URI.
     version
         A number, a ref such as ``"prod"``, or ``"latest"``: the highest version that is not retired.
+    cache_dir
+        Where files of an object store are kept; $HEADRACE_CACHE or the user's cache folder if not given.
+    verify
+        ``"cache"``: a file is compared with its hash when it is fetched. ``"always"``: each is, once, also one that is
+        in the cache or on disk.
     allow_retired
         Open a retired version as long as its files are there: for a job that began with it.
 
@@ -343,30 +407,34 @@ def open_dataset(uri: str | Path, version: int | str = LATEST, *, allow_retired:
         There is no such catalog, dataset or version; the message names near ones.
     DataError
         The version is retired; the manifest is damaged, or was written by a later headrace than this one can follow.
+    CapabilityError
+        The store refuses or does not answer: credentials, bucket, network.
 
     Notes
     -----
     Cost: the hint, the newest commit record, whether it is retired, and the manifest are read; no data.
     """
-    folder, numbered = split_version(local_path(uri))
+    if verify not in ("cache", "always"):
+        raise UsageError(f"verify={verify!r} is not known", hint="'cache' or 'always'")
+    at, numbered = split_version(Place.of(uri))
     if numbered is not None and str(version) not in (LATEST, str(numbered)):
         raise UsageError(f"{uri} names version {numbered}, and version={version!r} was asked for as well")
-    if not folder.is_dir():
-        raise unknown_dataset(folder)
-    store = open_store(folder)
+    if at.folder is not None and not at.folder.is_dir():
+        raise unknown_dataset(at)
+    store = open_store(at)
     newest = log.latest_version(store)
     if newest is None:
-        raise unknown_dataset(folder)
-    wanted = _number(store, folder.name, numbered if numbered is not None else version)
+        raise unknown_dataset(at)
+    wanted = _number(store, at.name, numbered if numbered is not None else version)
     record = log.read(store, wanted)
     if record is None:
         raise UsageError(
-            f"{folder.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
-            hint=f"headrace datasets show {folder}",
+            f"{at.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
+            hint=f"headrace datasets show {at}",
         )
     if not allow_retired:
-        retired.refuse_retired(store, folder.name, wanted)
-    return Dataset(folder.name, wanted, folder, record, read_manifest(folder, record))
+        retired.refuse_retired(store, at.name, wanted)
+    return Dataset(at.name, wanted, at, record, read_manifest(at, record), Cache(cache_folder(cache_dir)), verify)
 
 
 def near(name: str, known: Sequence[str]) -> str:
@@ -378,18 +446,18 @@ def near(name: str, known: Sequence[str]) -> str:
     return f"; there are {', '.join(known[:10])}{' ...' if len(known) > 10 else ''}"
 
 
-def split_version(path: Path) -> tuple[Path, int | str | None]:
-    """``<catalog>/<dataset>@7`` as folder and 7, ``@prod`` as a name. Raises UsageError if it can be neither."""
-    name, at, version = path.name.rpartition("@")
-    if at and not path.is_dir():
+def split_version(at: Place) -> tuple[Place, int | str | None]:
+    """``<catalog>/<dataset>@7`` as place and 7, ``@prod`` as a name. Raises UsageError if it can be neither."""
+    name, sign, version = at.name.rpartition("@")
+    if sign and not (at.folder is not None and at.folder.is_dir()):
         if version.isascii() and version.isdecimal():
-            return path.with_name(name), int(version)
+            return at.with_name(name), int(version)
         try:
-            return path.with_name(name), version if version == LATEST else refs.check_ref(version)
+            return at.with_name(name), version if version == LATEST else refs.check_ref(version)
         except UsageError:
             hint = "write <catalog>/<dataset>@7 or @prod"
-            raise UsageError(f"{path.name}: {version!r} is not a version", hint=hint) from None
-    return path, None
+            raise UsageError(f"{at.name}: {version!r} is not a version", hint=hint) from None
+    return at, None
 
 
 def _number(store: ObjectStore, dataset: str, version: int | str) -> int:
@@ -410,19 +478,24 @@ def _number(store: ObjectStore, dataset: str, version: int | str) -> int:
     )
 
 
-def dataset_names(root: Path) -> list[str]:
-    """Names of the folders of a catalog that hold a commit log, published to or not."""
-    return sorted(path.parent.name for path in root.glob("*/_log") if not path.parent.name.startswith(("_", ".")))
+def dataset_names(catalog: Place) -> list[str]:
+    """Names of what a catalog holds that has a commit log, published to or not. On a store a listing for each."""
+    known = [name for name in folders(catalog) if not name.startswith(("_", "."))]
+    if catalog.folder is not None:
+        return [name for name in known if (catalog.folder / name / "_log").is_dir()]
+    with ThreadPoolExecutor(8) as pool:
+        there = pool.map(lambda name: exists(catalog / name / "_log"), known)
+        return [name for name, has_log in zip(known, there, strict=True) if has_log]
 
 
-def unknown_dataset(folder: Path) -> UsageError:
-    """The error for a folder that is no dataset: names near ones, or what it is instead."""
-    root = folder.parent
-    if not root.is_dir():
+def unknown_dataset(at: Place) -> UsageError:
+    """The error for a place that is no dataset: names near ones, or what it is instead."""
+    root = at.parent
+    if not exists(root):
         return UsageError(f"no catalog at {root}", hint="headrace run PIPELINE --catalog makes one")
     known = [name for name in dataset_names(root) if log.latest_version(open_store(root / name)) is not None]
-    if folder.is_dir() and (inner := dataset_names(folder)):
+    if exists(at) and (inner := dataset_names(at)):
         return UsageError(
-            f"{folder} is a catalog, not a dataset; it holds {', '.join(inner[:10])}", hint=f"open {folder / inner[0]}"
+            f"{at} is a catalog, not a dataset; it holds {', '.join(inner[:10])}", hint=f"open {at / inner[0]}"
         )
-    return UsageError(f"no dataset {folder.name!r} in {root}{near(folder.name, known)}")
+    return UsageError(f"no dataset {at.name!r} in {root}{near(at.name, known)}")

@@ -17,7 +17,7 @@ def state_of(dataset: Dataset, split: str, order: Order, epoch: int, step: int) 
     """The state after `step` steps of an epoch."""
     return {
         "format": FORMAT,
-        "dataset": str(dataset.folder),
+        "dataset": str(dataset.place),
         "version": dataset.version,
         "manifest_sha256": dataset.record.manifest_sha256,
         "split": split,

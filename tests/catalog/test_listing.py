@@ -19,7 +19,7 @@ def test_datasets_are_listed_by_name_with_their_latest_version(make: Any, catalo
         ("ctr", 1, {"train": 4, "test": 2}, 3),
         ("flights", 2, {"train": 4, "test": 2}, 3),
     ]
-    assert found[0].path == catalog / "ctr"
+    assert found[0].path == str(catalog / "ctr")
     assert found[0].bytes > 2_000
 
 

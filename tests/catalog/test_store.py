@@ -8,7 +8,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from headrace.catalog.store import dataset_folder, get, local_path, names, open_store, probe, put, put_new, store_error
+from headrace.catalog.store import dataset_place, get, names, open_store, probe, put, put_new, store_error
 from headrace.schemas.errors import CapabilityError, RunError, UsageError
 
 
@@ -76,12 +76,4 @@ def test_a_full_store_is_a_run_error() -> None:
 @pytest.mark.parametrize("name", ["", "_log", ".hidden", "a/b", "..", "a b", "x" * 129])
 def test_a_dataset_needs_a_plain_name(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a dataset"):
-        dataset_folder("catalog", name)
-
-
-def test_uris_that_are_folders(tmp_path: Path) -> None:
-    assert local_path(f"file://{tmp_path}") == tmp_path
-    assert local_path(str(tmp_path)) == tmp_path
-    assert local_path("x").is_absolute()
-    with pytest.raises(CapabilityError, match="s3:// are not supported yet"):
-        local_path("s3://bucket/catalog")
+        dataset_place("catalog", name)

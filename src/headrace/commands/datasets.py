@@ -60,11 +60,11 @@ def show(dataset: str, catalog: str) -> None:
     from headrace.catalog.reader import open_dataset
 
     opened = open_dataset(dataset_uri(dataset, catalog))
-    versions = history(opened.folder)
+    versions = history(opened.place)
     data = {
         "name": opened.name,
         "version": opened.version,
-        "path": opened.path,
+        "path": opened.uri,
         "manifest": opened.manifest,
         "versions": [
             {"version": v.record.version, "created_at": v.record.created_at, "rows": v.rows} for v in versions
@@ -116,7 +116,7 @@ def verify(dataset: str, level: Any, catalog: str) -> None:
         lambda: table(rows, ["file", "problem", "expected", "got"]),
         DataError(
             f"{len({d.path for d in damage})} of {len(files)} files are not as published",
-            hint=f"do not train on it: restore {opened.path} from a copy, or publish again with `headrace run`",
+            hint=f"do not train on it: restore {opened.uri} from a copy, or publish again with `headrace run`",
             where=name,
         ),
     )
@@ -141,7 +141,7 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
     published = moment(opened.record.created_at)
     parts = [
         f"{opened.name}@{opened.version}  published {published}  {bytes_in_words(manifest.bytes)}",
-        str(opened.path),
+        opened.uri,
         "",
         table([[n, s.rows, len(s.files), s.rule] for n, s in rows_of.items()], ["split", "rows", "files", "rule"]),
     ]

@@ -154,7 +154,7 @@ def test_a_dataset_without_shards(published: Publish, tmp_path: Path) -> None:
     empty = Dataset(
         dataset.name,
         1,
-        dataset.folder,
+        dataset.place,
         dataset.record,
         dataset.manifest.model_copy(update={"splits": nothing}),
     )
