@@ -39,9 +39,10 @@ ENCODINGS = {
 @pytest.fixture
 def streaming(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """mosaicml-streaming without its datasets of pictures: they import torchvision, and one that is built for CUDA does
-    not import beside a torch that is not."""
+    not import beside a torch that is not. And without those of texts, which import transformers."""
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "streaming.vision", ModuleType("streaming.vision"))
+        for name in ("vision", "text", "multimodal"):
+            patch.setitem(sys.modules, f"streaming.{name}", ModuleType(name))
         return importlib.import_module("streaming")
 
 
