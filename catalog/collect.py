@@ -8,29 +8,22 @@ stay for good.
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from obstore.store import ObjectStore
 
-from headrace.catalog import log
-from headrace.catalog import store as stores
-from headrace.catalog.build import MANIFEST
 from headrace.catalog.leases import FOLDER as LEASES
-from headrace.catalog.leases import leases, live_leases
-from headrace.catalog.log import CommitRecord
-from headrace.catalog.manifest import Manifest
+from headrace.catalog.leases import leases
+from headrace.catalog.manifest import MANIFEST
 from headrace.catalog.objects import Object, delete, delete_folder, folders, listed, staged
-from headrace.catalog.refs import refs
-from headrace.catalog.retired import Retirement, retired_versions, retirement, retirement_name
-from headrace.catalog.stored import parse_manifest
-from headrace.schemas.errors import DataError, UsageError
+from headrace.catalog.retained import BUILDS, Known, Retained, retained
+from headrace.schemas.errors import UsageError
 
-BUILDS: Final = "builds"
 OLD: Final = timedelta(days=7)
 """Age from which a build that was never committed is taken for one that nobody works on."""
 
@@ -67,20 +60,6 @@ class Collection:
         return sum(found.bytes for found in self.garbage)
 
 
-@dataclass(frozen=True)
-class _Marked:
-    whole: frozenset[str]
-    """Builds of versions that stay: all that is in them."""
-    shards: Mapping[str, frozenset[str]]
-    """By build, the paths in it that versions of other builds list."""
-    versions: Mapping[str, int]
-    """The version that a build was committed as."""
-    retired: Mapping[int, Retirement]
-
-    def keeps(self, build: str, path: str) -> bool:
-        return build in self.whole or path in self.shards.get(build, frozenset())
-
-
 def collect(
     store: ObjectStore,
     *,
@@ -104,8 +83,9 @@ def collect(
     UsageError
         `older_than` is less than an hour.
     DataError
-        A commit record, a manifest, ref, lease or retirement cannot be read or is missing. What it would keep is not
-        known, so nothing is deleted.
+        A commit record, a manifest, ref, lease or retirement cannot be read or is missing, also where only a ref, a
+        lease, a retirement or the log's hint says that it was there. What it would keep is not known, so nothing is
+        deleted.
 
     Notes
     -----
@@ -118,15 +98,17 @@ def collect(
             f"builds of the last {older_than} may still be written to", hint="an hour is the least, 7 days the default"
         )
     at = at or datetime.now(UTC)
-    known = _Known(dataset)
-    marked = _mark(store, at, known)
+    known = Known(dataset)
+    marked = retained(store, at, known)
     builds = {build: listed(store, f"{BUILDS}/{build}") for build in folders(store, BUILDS)}
+    if not marked.versions and (name := next((one.name for one in chain(*builds.values()) if _is_manifest(one)), "")):
+        raise known.unknown(store, "a build is finished, and there is no commit record at all", name)
     found, spared = [], []
     for build, objects in sorted(builds.items()):
         if not (why := _why(build, objects, marked, at - older_than)):
             continue
         if remove:
-            marked, objects = _mark(store, at, known), listed(store, f"{BUILDS}/{build}")
+            marked, objects = retained(store, at, known), listed(store, f"{BUILDS}/{build}")
             if not _why(build, objects, marked, at - older_than):
                 spared.append(build)
                 continue
@@ -142,7 +124,7 @@ def collect(
     return Collection(dataset, tuple(found), remove, tuple(spared))
 
 
-def _why(build: str, objects: Iterable[Object], marked: _Marked, before: datetime) -> str:
+def _why(build: str, objects: Iterable[Object], marked: Retained, before: datetime) -> str:
     """Why a build, or what others do not list of it, is garbage; empty if it is not."""
     if build in marked.whole:
         return ""
@@ -163,74 +145,6 @@ def _delete(store: ObjectStore, build: str, gone: Iterable[Object], *, whole: bo
         delete_folder(store, f"{BUILDS}/{build}")
 
 
-def _mark(store: ObjectStore, at: datetime, known: _Known) -> _Marked:
-    """What stays. Read in this order: whoever takes a version into use says so first and looks then if it is retired;
-    and an append ends its lease on the version it goes on from after its own commit."""
-    retired = {version: known.retirement(store, version) for version in retired_versions(store)}
-    used = {ref.version for ref in refs(store).values()} | {one.version for one in live_leases(store, at).values()}
-    records = known.all_records(store)
-    staying = [record for record in records if record.version not in retired or record.version in used]
-    shards: dict[str, set[str]] = {}
-    for record in staying:
-        for split in known.manifest(store, record).splits.values():
-            for file in split.files:
-                if file.build is not None and file.build != record.build:
-                    shards.setdefault(file.build, set()).add(file.path)
-    return _Marked(
-        whole=frozenset(record.build for record in staying),
-        shards={build: frozenset(paths) for build, paths in shards.items()},
-        versions={record.build: record.version for record in records},
-        retired=retired,
-    )
-
-
-class _Known:
-    """What was read and never changes: records, retirements, manifests. All of it must be readable."""
-
-    def __init__(self, dataset: str) -> None:
-        self._dataset = dataset
-        self._records: dict[int, CommitRecord] = {}
-        self._retired: dict[int, Retirement] = {}
-        self._manifests: dict[str, Manifest] = {}
-
-    def retirement(self, store: ObjectStore, version: int) -> Retirement:
-        if version not in self._retired:
-            found = retirement(store, version)
-            if found is None:
-                raise self._unknown(store, f"the retirement of version {version} is gone", retirement_name(version))
-            self._retired[version] = found
-        return self._retired[version]
-
-    def all_records(self, store: ObjectStore) -> list[CommitRecord]:
-        numbers = log.versions(store)
-        head = max(max(numbers, default=0), log.latest_version(store) or 0)
-        for version in range(1, head + 1):
-            if version not in self._records:
-                record = log.read(store, version)
-                if record is None:
-                    what = f"there are versions up to {head}, and no commit record of version {version}"
-                    raise self._unknown(store, what, log.record_name(version))
-                self._records[version] = record
-        return [self._records[version] for version in range(1, head + 1)]
-
-    def manifest(self, store: ObjectStore, record: CommitRecord) -> Manifest:
-        if record.build not in self._manifests:
-            name = f"{BUILDS}/{record.build}/{MANIFEST}"
-            data = stores.get(store, name)
-            if data is None or hashlib.sha256(data).hexdigest() != record.manifest_sha256:
-                what = "is missing" if data is None else "was changed after it was published"
-                raise self._unknown(store, f"the manifest of version {record.version} {what}", name)
-            self._manifests[record.build] = parse_manifest(data, f"{stores.place(store)}/{name}")
-        return self._manifests[record.build]
-
-    def _unknown(self, store: ObjectStore, what: str, name: str) -> DataError:
-        return DataError(
-            f"{what}: what {self._dataset} needs is not known, and no garbage is collected",
-            hint="restore it from a backup",
-            where=f"{stores.place(store)}/{name}",
-        )
-
-
 def _made(build: str) -> datetime | None:
     """When a build was begun, from its name; None if the name is not one of ours."""
     try:
@@ -240,6 +154,10 @@ def _made(build: str) -> datetime | None:
     if str(identity) != build or identity.version != 7:
         return None
     return datetime.fromtimestamp((identity.int >> 80) / 1000, UTC)
+
+
+def _is_manifest(one: Object) -> bool:
+    return one.name.count("/") == 2 and one.name.endswith(f"/{MANIFEST}")
 
 
 def _path(one: Object) -> str:

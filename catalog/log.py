@@ -70,7 +70,7 @@ def versions(store: ObjectStore) -> list[int]:
 
 def latest_version(store: ObjectStore) -> int | None:
     """The highest version: from the hint, or a listing if that is no help, then upward until one is missing."""
-    version = _hint(store)
+    version = hinted_version(store)
     if version is None or stores.get(store, record_name(version)) is None:
         version = max(versions(store), default=0)
     while stores.get(store, record_name(version + 1)) is not None:
@@ -159,7 +159,8 @@ def _dump(record: CommitRecord) -> bytes:
     return (json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
 
 
-def _hint(store: ObjectStore) -> int | None:
+def hinted_version(store: ObjectStore) -> int | None:
+    """What the hint says was the highest version when it was written; None if it says nothing."""
     try:
         version = json.loads(stores.get(store, _HINT) or b"null")["version"]
     except (ValueError, TypeError, KeyError):

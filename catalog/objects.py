@@ -24,6 +24,7 @@ from headrace.schemas.errors import DataError, UsageError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _STAGED: Final = re.compile(r".*#\d+")
+_SMALL: Final = ("_leases", "_log", "_probe", "_refs", "_retired")
 
 
 class Entry(Record):
@@ -95,8 +96,7 @@ def staged(store: ObjectStore) -> list[Object]:
     """On disk: what a process that was killed left of small objects that it was about to create."""
     if _on_disk(store, "") is None:
         return []
-    kept = [folder for folder in folders(store, "") if folder.startswith("_")]
-    return [one for folder in kept for one in listed(store, folder) if _STAGED.fullmatch(one.name)]
+    return [one for folder in _SMALL for one in listed(store, folder) if _STAGED.fullmatch(one.name)]
 
 
 def _on_disk(store: ObjectStore, name: str) -> Path | None:

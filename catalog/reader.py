@@ -425,7 +425,7 @@ def open_dataset(
     newest = log.latest_version(store)
     if newest is None:
         raise unknown_dataset(at)
-    wanted = _number(store, at.name, numbered if numbered is not None else version)
+    wanted = meant_version(store, at.name, numbered if numbered is not None else version)
     record = log.read(store, wanted)
     if record is None:
         raise UsageError(
@@ -460,7 +460,8 @@ def split_version(at: Place) -> tuple[Place, int | str | None]:
     return at, None
 
 
-def _number(store: ObjectStore, dataset: str, version: int | str) -> int:
+def meant_version(store: ObjectStore, dataset: str, version: int | str) -> int:
+    """The number that `version` means: itself, that of a ref, or the latest. Raises UsageError if it means none."""
     if version == LATEST:
         if (newest := retired.newest(store)) is None:
             raise UsageError(

@@ -206,9 +206,22 @@ def later_format(store: ObjectStore) -> str:
     return "_refs/prod/00000001.json"
 
 
+def lost_record(store: ObjectStore) -> str:
+    obstore.delete(store, log.record_name(3))
+    return log.record_name(3)
+
+
+def lost_record_and_hint(store: ObjectStore) -> str:
+    tag(store, "prod", 3)
+    obstore.delete(store, "_log/_latest_hint.json")
+    return lost_record(store)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        lost_record,
+        lost_record_and_hint,
         broken_record,
         missing_record,
         broken_manifest,
@@ -232,6 +245,21 @@ def test_nothing_is_deleted_if_anything_cannot_be_read(store: ObjectStore, damag
     assert objects(store) == before
 
 
+def test_a_lost_log_makes_no_build_garbage(store: ObjectStore) -> None:
+    record = publish(store)
+    for name in names(store, "_log"):
+        obstore.delete(store, name)
+    with pytest.raises(DataError, match="a build is finished, and there is no commit record at all"):
+        later(store)
+    assert builds(store) == {record.build}
+
+
+def test_what_a_first_run_left_that_was_killed_goes(store: ObjectStore) -> None:
+    shard(store, build_id(), "train/part-00000.parquet")
+    assert len(later(store).garbage) == 1
+    assert builds(store) == set()
+
+
 def test_a_manifest_that_is_damaged_does_no_harm_once_its_version_is_retired(store: ObjectStore) -> None:
     publish(store)
     publish(store)
@@ -244,7 +272,7 @@ def test_a_manifest_that_is_damaged_does_no_harm_once_its_version_is_retired(sto
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, event: Callable[[], Any]) -> None:
     """Let something happen after garbage was found and before it is deleted."""
-    mark, calls = module._mark, []
+    mark, calls = module.retained, []
 
     def late(*arguments: Any) -> Any:
         calls.append(1)
@@ -252,7 +280,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, event: Callable[[], Any]) -> None
             event()
         return mark(*arguments)
 
-    monkeypatch.setattr(module, "_mark", late)
+    monkeypatch.setattr(module, "retained", late)
 
 
 def test_a_build_that_is_committed_meanwhile_stays(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
