@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -44,9 +45,13 @@ class Column:
     entry: str
     at: int = 0
 
-    @property
+    @cached_property
     def name(self) -> str:
         return str(self.field.name)
+
+    @property
+    def packed(self) -> bool:
+        return self.entry != self.name
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def contents(fields: Sequence[ArrowField], columns: Sequence[str], pack: Pack, w
     packed = [name for names in pack.values() for name in names]
     _once("pack", packed)
     alone = [name for name in columns if name not in set(packed)]
-    _once("columns and the names of matrices", [*alone, *pack])
+    _once("columns and the names of matrices", [*alone, *packed, *pack])
     known = {field.name: field for field in fields}
     schema = pa.schema([_arrow(known[name]) for name in [*alone, *packed]])
     if not len(schema):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,70 +57,86 @@ def numbers(array: pa.Array) -> Array:
 
 @dataclass(frozen=True)
 class Room:
-    """A part of an entry that rows are written to, [slots' positions from `start`].
+    """A part of a slab that rows are written to.
 
     Parameters
     ----------
-    steps, offsets
-        Index into [steps, slots, width] beside the slot.
+    slab
+        Its entries are [steps, slots, width] and their own width.
+    place
+        Index of the part in all entries.
+    shape
+        Of the part.
     start, stop
         Which of the rows that are written go there.
     """
 
-    steps: int | slice
-    offsets: slice
+    slab: Slab
+    place: tuple[int | slice, int, slice]
+    shape: tuple[int, ...]
     start: int
     stop: int
 
 
-def rooms(place: int, rows: int, width: int) -> Iterator[Room]:
-    """Where rows from a position of a slot go in [steps, width]: the rest of a step, whole steps, a part of one."""
-    step, offset = divmod(place, width)
-    done = 0
+def rooms(slab: Slab, slot: int, position: int, width: int, start: int, stop: int) -> Iterator[Room]:
+    """Where rows [start, stop) go from a slot's position on: the rest of a step, whole steps, a part of one."""
+    step, offset = divmod(position, width)
     if offset:
-        done = min(width - offset, rows)
-        yield Room(step, slice(offset, offset + done), 0, done)
-        step += 1
-    whole = (rows - done) // width
-    if whole == 1:
-        yield Room(step, slice(0, width), done, done + width)
-    elif whole:
-        yield Room(slice(step, step + whole), slice(0, width), done, done + whole * width)
-    done += whole * width
-    if done < rows:
-        yield Room(step + whole, slice(0, rows - done), done, rows)
+        cut = min(start + width - offset, stop)
+        yield Room(slab, (step, slot, slice(offset, offset + cut - start)), (cut - start,), start, cut)
+        step, start = step + 1, cut
+    whole = (stop - start) // width
+    if whole:
+        cut = start + whole * width
+        steps = step if whole == 1 else slice(step, step + whole)
+        yield Room(slab, (steps, slot, slice(0, width)), (width,) if whole == 1 else (whole, width), start, cut)
+        step, start = step + whole, cut
+    if start < stop:
+        yield Room(slab, (step, slot, slice(0, stop - start)), (stop - start,), start, stop)
 
 
-def write(columns: Decoded, contents: Contents, slot: int, place: int, picked: Picked, slab: Slab) -> int:
-    """Write picked rows of a row group to positions of a slot from `place` on, counted in the slab. Gives how many."""
-    rows = picked.stop - picked.start if isinstance(picked, slice) else len(picked)
+def write(columns: Decoded, contents: Contents, picked: Picked, places: Sequence[Room]) -> None:
+    """Write picked rows of a row group to where they go, one column after the other.
+
+    What is gathered from stays in the processor's cache while all of its rows are written.
+    """
     for column in contents.columns:
-        target = _slot(slab.arrays[column.entry], slot)
-        source, taken = columns[column.name], picked
+        source = columns[column.name]
         if column.ragged:
-            source, values = lists(source, picked)
-            taken = slice(0, rows)
-            slab.add(column, slot, place, values)
-        elif target.ndim == 3:
-            target = target[:, :, column.at : column.at + (column.width or 1)]
-            source = source.reshape(len(source), -1)
-        for room in rooms(place, rows, target.shape[1]):
-            _copy(source, taken, room, target[room.steps, room.offsets])
-    return rows
+            _write_lists(source, column, picked, places)
+        elif column.packed:
+            _write_part(source, column, picked, places)
+        elif isinstance(picked, slice):
+            for room in places:
+                part = source[picked.start + room.start : picked.start + room.stop]
+                room.slab.targets[column.entry][room.place] = part.reshape(*room.shape, *part.shape[1:])
+        else:
+            for room in places:
+                target = room.slab.targets[column.entry][room.place]
+                rows = picked[room.start : room.stop]
+                if len(room.shape) == 1:
+                    source.take(rows, axis=0, out=target, mode="clip")  # "raise" would copy once more
+                else:
+                    target[...] = source[rows].reshape(target.shape)
 
 
-def _slot(array: Array, slot: int) -> Array:
-    """The part of an entry that is a slot's: [steps, width, ...], as one long step where there is no other slot."""
-    return array[:, slot] if array.shape[1] > 1 else array.reshape(1, -1, *array.shape[3:])
+def _write_part(source: Array, column: Column, picked: Picked, places: Sequence[Room]) -> None:
+    """Into a matrix."""
+    wide = column.at if column.width is None else slice(column.at, column.at + column.width)
+    for room in places:
+        if isinstance(picked, slice):
+            part = source[picked.start + room.start : picked.start + room.stop]
+        else:
+            part = source[picked[room.start : room.stop]]
+        room.slab.targets[column.entry][(*room.place, wide)] = part.reshape(*room.shape, *part.shape[1:])
 
 
-def _copy(source: Array, picked: Picked, room: Room, target: Array) -> None:
-    if isinstance(picked, slice):
-        target[...] = source[picked.start + room.start : picked.start + room.stop].reshape(target.shape)
-    elif target.flags.c_contiguous and target.dtype == source.dtype and target.shape[1:] == source.shape[1:]:
-        np.take(source, picked[room.start : room.stop], axis=0, out=target, mode="clip")  # "raise" would copy once more
-    else:
-        target[...] = source[picked[room.start : room.stop]].reshape(target.shape)
+def _write_lists(source: pa.Array, column: Column, picked: Picked, places: Sequence[Room]) -> None:
+    lengths, values = lists(source, picked)
+    ends = [0, *np.cumsum(lengths).tolist()]
+    for room in places:
+        room.slab.targets[column.entry][room.place] = lengths[room.start : room.stop].reshape(room.shape)
+        room.slab.add(column, room.place, values[ends[room.start] : ends[room.stop]])
 
 
 def lists(array: pa.Array, picked: Picked) -> tuple[Array, Array]:

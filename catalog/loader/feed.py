@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from headrace.catalog.loader.decode import decoded, write
-from headrace.catalog.loader.plan import Picked, Share, Task
+from headrace.catalog.loader.decode import Room, decoded, rooms, write
+from headrace.catalog.loader.plan import Share, Task
 from headrace.catalog.loader.shards import Checked, Group, Shards
 from headrace.catalog.loader.slab import Pool, Shape, Slab
 from headrace.schemas.errors import HeadraceError, RunError
@@ -104,8 +104,7 @@ class Feed:
     def _slab(self, number: int) -> Slab:
         """Called with the lock held."""
         if number not in self._slabs:
-            memory = self._pool.take()
-            self._slabs[number] = Slab(memory, self._work.shape.arrays(memory), self._work.expected(number))
+            self._slabs[number] = Slab(self._work.shape, self._pool.take(), self._work.expected(number))
         return self._slabs[number]
 
     def _slab_of(self, place: int) -> int:
@@ -138,31 +137,27 @@ class Feed:
         group = self._work.groups[task.group]
         columns = decoded(shards.read(group), self._work.shape.contents, group.file.path)
         for place, picked in self._work.share.picks(task):
-            for number, inside, part in self._parts(place, picked):
-                with self._changed:
-                    if self._stopped:
-                        return
-                    slab = self._slab(number)
-                rows = write(columns, self._work.shape.contents, task.slot, inside, part, slab)
-                with self._changed:
-                    slab.missing -= rows
-                    if not slab.missing:
-                        self._changed.notify_all()
+            rows = picked.stop - picked.start if isinstance(picked, slice) else len(picked)
+            places = list(self._rooms(task.slot, place - self._work.step * self._work.shape.width, rows))
+            if self._stopped:
+                return
+            write(columns, self._work.shape.contents, picked, places)
+            with self._changed:
+                for room in places:
+                    room.slab.missing -= room.stop - room.start
+                self._changed.notify_all()
 
-    def _parts(self, place: int, picked: Picked) -> Iterator[tuple[int, int, Picked]]:
-        """Picked rows cut where a slab ends: its number, the position in it, and the rows."""
-        length = self._work.shape.steps * self._work.shape.width
-        begin = place - self._work.step * self._work.shape.width
-        rows = picked.stop - picked.start if isinstance(picked, slice) else len(picked)
-        done = 0
-        while done < rows:
-            number, inside = divmod(begin + done, length)
-            take = min(length - inside, rows - done)
-            if isinstance(picked, slice):
-                yield number, inside, slice(picked.start + done, picked.start + done + take)
-            else:
-                yield number, inside, picked[done : done + take]
-            done += take
+    def _rooms(self, slot: int, position: int, rows: int) -> Iterator[Room]:
+        """Where so many rows from a position go, slab after slab."""
+        shape = self._work.shape
+        start = 0
+        while start < rows:
+            number, inside = divmod(position + start, shape.steps * shape.width)
+            stop = min(start + shape.steps * shape.width - inside, rows)
+            with self._changed:
+                slab = self._slab(number)
+            yield from rooms(slab, slot, inside, shape.stretch, start, stop)
+            start = stop
 
 
 def _told(error: BaseException) -> BaseException:

@@ -65,6 +65,7 @@ class Loader:
         self._groups = groups_of(dataset.manifest.splits[split].files)
         self._order = _order(options)
         self._allocate = allocate or (lambda size: np.empty(size, np.uint8))
+        self._pool = Pool(0, self._allocate)
         self._deliver = deliver or (lambda batches: batches)
         self._epoch = self._step = self._start = 0
         check_world(self._order, options.rank, options.world_size)
@@ -131,7 +132,9 @@ class Loader:
         shards = Checked(self._dataset, self._contents.schema, options.page_checksums)
         prefetch = options.threads if options.prefetch is None else options.prefetch
         work = Work(share, start, shape, self._groups, shards, options.threads, prefetch)
-        feed = Feed(work, Pool(shape.places()[-1], self._allocate))
+        if self._pool.size != shape.places()[-1]:
+            self._pool = Pool(shape.places()[-1], self._allocate)
+        feed = Feed(work, self._pool)
         with closing(feed):
             for batch in self._deliver(cutter.all(feed.slabs(), start)):
                 self._step += 1

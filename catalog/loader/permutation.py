@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -45,7 +46,7 @@ def permutation(rows: int, *, seed: int, epoch: int, stream: int, lane: int = 0,
     bits = np.uint64(max(rows - 1, 1).bit_length())
     keys = halves[:rows].astype(np.uint64)
     keys <<= bits
-    keys |= np.arange(rows, dtype=np.uint64)
+    keys |= _numbers(rows)
     keys.sort()
     keys &= (np.uint64(1) << bits) - np.uint64(1)
     return keys.view(np.int64)
@@ -53,3 +54,10 @@ def permutation(rows: int, *, seed: int, epoch: int, stream: int, lane: int = 0,
 
 def _words(*values: int) -> npt.NDArray[np.uint64]:
     return np.array(values, dtype=np.uint64)
+
+
+@lru_cache(maxsize=8)
+def _numbers(rows: int) -> npt.NDArray[np.uint64]:
+    numbers = np.arange(rows, dtype=np.uint64)
+    numbers.flags.writeable = False
+    return numbers

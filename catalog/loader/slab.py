@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
@@ -40,6 +40,11 @@ class Shape:
         rows = max(share.slots * share.width, 1)
         return cls(contents, share.slots, share.width, max(min(ROWS // rows, share.steps), 1))
 
+    @property
+    def stretch(self) -> int:
+        """Rows of a slot that are written one behind the other."""
+        return self.width * (self.steps if self.slots == 1 else 1)
+
     def places(self) -> tuple[int, ...]:
         """Where each entry begins, in bytes; one more for the end."""
         places = [0]
@@ -59,32 +64,42 @@ class Shape:
         return made
 
 
-@dataclass
 class Slab:
-    """Steps [number * steps, (number + 1) * steps) after the first, while and after they are written.
+    """Some steps, while they are written and after.
 
     Parameters
     ----------
-    arrays
-        By entry; of lists, their lengths, as Int64.
-    values
-        Of lists, by column and slot: the slot's position, and the values of the lists from there on.
+    memory
+        For all entries.
     missing
         Rows that are still to be written.
+
+    Attributes
+    ----------
+    arrays
+        By entry, [steps, slots, width] and the entry's own width; of lists, their lengths.
+    targets
+        The same for writing: of one slot alone, as one long step, [1, 1, steps * width].
     """
 
-    memory: Array
-    arrays: dict[str, Array]
-    missing: int
-    values: dict[tuple[str, int], list[tuple[int, Array]]] = field(default_factory=dict)
+    def __init__(self, shape: Shape, memory: Array, missing: int) -> None:
+        self.missing = missing
+        self.arrays = shape.arrays(memory)
+        self.targets = self.arrays
+        if shape.slots == 1:
+            self.targets = {name: a.reshape(1, 1, -1, *a.shape[3:]) for name, a in self.arrays.items()}
+        self._values: dict[tuple[str, int], list[tuple[int, int, Array]]] = {}
 
-    def add(self, column: Column, slot: int, place: int, values: Array) -> None:
-        self.values.setdefault((column.name, slot), []).append((place, values))
+    def add(self, column: Column, place: tuple[int | slice, int, slice], values: Array) -> None:
+        """Keep the values of lists that were written to a place of `targets`."""
+        steps, slot, offsets = place
+        step = steps.start if isinstance(steps, slice) else steps
+        self._values.setdefault((column.name, slot), []).append((step, offsets.start, values))
 
     def joined(self, column: Column, slot: int) -> Array:
         """The values of a slot's lists in the order of their rows."""
-        parts = sorted(self.values.get((column.name, slot), []), key=lambda part: part[0])
-        return np.concatenate([np.empty(0, column.dtype), *(values for _, values in parts)])
+        parts = sorted(self._values.get((column.name, slot), []), key=lambda part: part[:2])
+        return np.concatenate([np.empty(0, column.dtype), *(values for _, _, values in parts)])
 
 
 class Pool:
@@ -95,7 +110,7 @@ class Pool:
     """
 
     def __init__(self, size: int, allocate: Allocate) -> None:
-        self._size = size
+        self.size = size
         self._allocate = allocate
         self._free: deque[Array] = deque()
 
@@ -103,7 +118,7 @@ class Pool:
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = self._allocate(self._size)
+            memory = self._allocate(self.size)
         # An array on a memoryview is the end of its views' chain of bases, so that they keep it, not the memory alone.
         lent = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(lent, self._free.append, memory).atexit = False

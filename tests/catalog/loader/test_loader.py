@@ -350,11 +350,16 @@ def test_without_lanes_those_of_the_state_are_taken(demo: Dataset) -> None:
 
 
 def test_where_rows_go_in_steps() -> None:
-    made = [(room.steps, room.offsets, room.start, room.stop) for room in decode.rooms(7, 20, 5)]
-    assert made == [
-        (1, slice(2, 5), 0, 3),
-        (slice(2, 5), slice(0, 5), 3, 18),
-        (5, slice(0, 2), 18, 20),
+    slab: Any = None
+
+    def made(position: int, start: int, stop: int) -> list[Any]:
+        found = decode.rooms(slab, 3, position, 5, start, stop)
+        return [(room.place[0], room.place[2], room.shape, room.start, room.stop) for room in found]
+
+    assert made(7, 10, 30) == [
+        (1, slice(2, 5), (3,), 10, 13),
+        (slice(2, 5), slice(0, 5), (3, 5), 13, 28),
+        (5, slice(0, 2), (2,), 28, 30),
     ]
-    assert list(decode.rooms(0, 5, 5)) == [decode.Room(0, slice(0, 5), 0, 5)]
-    assert list(decode.rooms(6, 2, 5)) == [decode.Room(1, slice(1, 3), 0, 2)]
+    assert made(0, 0, 5) == [(0, slice(0, 5), (5,), 0, 5)]
+    assert made(6, 0, 2) == [(1, slice(1, 3), (2,), 0, 2)]
