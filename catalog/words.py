@@ -9,14 +9,11 @@ def about(manifest: Manifest) -> str:
     """Rows, columns and bytes; which pipeline made them of what, and when; the order of the rows. One line."""
     producer = manifest.producer
     pipeline = f" by the pipeline {manifest.pipeline.name}" if manifest.pipeline else ""
-    inputs = (
-        f" from {len(manifest.inputs):,} files with {sum(i.rows for i in manifest.inputs):,} rows"
-        if manifest.inputs
-        else ""
-    )
+    files = f"{len(manifest.inputs):,} files" if len(manifest.inputs) > 1 else "one file"
+    inputs = f" from {files} with {sum(i.rows for i in manifest.inputs):,} rows" if manifest.inputs else ""
     return (
         f"{manifest.rows:,} rows, {len(manifest.arrow_schema):,} columns; "
-        f"made{pipeline}{inputs} on {manifest.created_at} "
+        f"made{pipeline}{inputs} on {manifest.created_at[:10]} "
         f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {row_order(manifest)}"
     )
 

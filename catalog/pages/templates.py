@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -33,3 +36,17 @@ def templates(*folders: Path) -> Environment:
         "dtype": formats.dtype,
     }
     return environment
+
+
+class Script(NamedTuple):
+    """A script that stands in a page, and what the page's security policy lets run: this text and no other."""
+
+    text: str
+    hash: str
+
+
+def script(name: str) -> Script:
+    """The script of this name, which has nothing from the data in it."""
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Script(text, f"sha256-{digest}")

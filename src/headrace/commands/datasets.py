@@ -11,6 +11,7 @@ from headrace.commands.drift import drift
 from headrace.commands.export import export
 from headrace.commands.layout import bytes_in_words, moment, table
 from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
+from headrace.commands.pages import index, page
 from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.schemas.errors import DataError
 
@@ -35,6 +36,8 @@ def datasets() -> None:
 datasets.add_command(diff)
 datasets.add_command(drift)
 datasets.add_command(export)
+datasets.add_command(index)
+datasets.add_command(page)
 
 
 @datasets.command("list")
