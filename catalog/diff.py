@@ -11,6 +11,8 @@ from headrace.catalog.drift import Drift, compare_splits
 from headrace.catalog.manifest import BaselineResult, Manifest, Scalar, Statistics
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.catalog.records import Count, Record
+from headrace.catalog.retired import retired_versions
+from headrace.catalog.store import open_store
 from headrace.catalog.vocabulary_change import VocabularyChange, vocabulary_changes
 from headrace.schemas.errors import DataError, UsageError
 
@@ -124,13 +126,15 @@ def diff(first: Dataset, second: Dataset) -> Diff:
 
 
 def version_before(dataset: Dataset) -> Dataset:
-    """The version that a version was published after. Raises UsageError if it is the first."""
-    if dataset.record.parent is None:
+    """The highest version below a version's that is not retired. Raises UsageError if there is none."""
+    gone = set(retired_versions(open_store(dataset.place)))
+    before = next((number for number in range(dataset.version - 1, 0, -1) if number not in gone), None)
+    if before is None:
         raise UsageError(
-            f"{dataset.name}@{dataset.version} is the first version, and there is none before it",
+            f"there is no version before {dataset.name}@{dataset.version}" + " that is not retired" * bool(gone),
             hint="name two versions, such as flights@1 flights@2",
         )
-    return open_dataset(dataset.place, dataset.record.parent, cache_dir=dataset.cache.folder)
+    return open_dataset(dataset.place, before)
 
 
 def _splits(one: Manifest, two: Manifest) -> Iterator[SplitChange]:

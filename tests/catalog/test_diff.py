@@ -14,6 +14,8 @@ from headrace.catalog.diff import Diff, diff, version_before
 from headrace.catalog.files import sha256_of
 from headrace.catalog.manifest import BaselineResult, Column, Input, Manifest, PipelineRef, Vocabulary
 from headrace.catalog.reader import open_dataset
+from headrace.catalog.retire import retire
+from headrace.catalog.store import open_store
 from headrace.schemas.errors import DataError, UsageError
 
 ROWS = pl.concat([FRAME] * 100)
@@ -167,5 +169,11 @@ def test_the_version_before(make: Make, catalog: Path) -> None:
     make()
     make()
     assert version_before(open_dataset(catalog / "demo")).version == 1
-    with pytest.raises(UsageError, match="demo@1 is the first version"):
+    with pytest.raises(UsageError, match=r"there is no version before demo@1$"):
         version_before(open_dataset(catalog / "demo", 1))
+    make()
+    retire(open_store(catalog / "demo"), 2, reason="too few rows")
+    assert version_before(open_dataset(catalog / "demo")).version == 1
+    retire(open_store(catalog / "demo"), 1, reason="too few rows")
+    with pytest.raises(UsageError, match="there is no version before demo@3 that is not retired"):
+        version_before(open_dataset(catalog / "demo"))

@@ -12,6 +12,8 @@ from tests.catalog.conftest import FRAME, fill
 from headrace.catalog.build import new_build
 from headrace.catalog.commit import publish
 from headrace.catalog.manifest import BaselineResult, Input, PipelineRef
+from headrace.catalog.retire import retire
+from headrace.catalog.store import open_store
 
 Invoke = Callable[..., Result]
 
@@ -94,7 +96,7 @@ def test_exit_code_is_for_gates(invoke: Invoke, document: Callable[..., dict[str
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["demo@1"], "demo@1 is the first version, and there is none before it"),
+        (["demo@1"], "there is no version before demo@1"),
         (["demo@1", "demo@7"], "demo has no version 7; it has 1 to 3"),
         (["dmeo"], "did you mean 'demo'?"),
         (["demo@x"], "is not a version"),
@@ -105,6 +107,12 @@ def test_what_is_not_there(invoke: Invoke, words: list[str], message: str) -> No
     result = invoke("datasets", "diff", *words)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_retired_version_can_still_be_compared(invoke: Invoke, tmp_path: Path) -> None:
+    retire(open_store(tmp_path / "published" / "demo"), 1, reason="too few rows")
+    assert invoke("datasets", "diff", "demo@1", "demo@3").stdout.startswith("demo@1 -> demo@3: major")
+    assert invoke("datasets", "diff", "demo@2").exit_code == 2
 
 
 def test_no_change(invoke: Invoke) -> None:

@@ -44,11 +44,11 @@ def diff(first: str, second: str | None, exit_code: bool, catalog: str) -> None:
     from headrace.catalog.diff import version_before
     from headrace.catalog.reader import open_dataset
 
-    opened = open_dataset(dataset_uri(first, catalog))
+    opened = open_dataset(dataset_uri(first, catalog), allow_retired=True)
     if second is None:
         one, two = version_before(opened), opened
     else:
-        one, two = opened, open_dataset(dataset_uri(second, catalog))
+        one, two = opened, open_dataset(dataset_uri(second, catalog), allow_retired=True)
     found = compare(one, two)
     if not (exit_code and found.level == "major"):
         terminal().show(found, lambda: _shown(found))
