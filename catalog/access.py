@@ -6,16 +6,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
-
-import obstore
-from obstore.exceptions import BaseError
+from typing import BinaryIO, Final
 
 from headrace.catalog.cache import Cache
 from headrace.catalog.files import sha256_of
 from headrace.catalog.place import Place
+from headrace.catalog.ranges import open_object
 from headrace.catalog.records import FileRef
-from headrace.catalog.store import open_store, store_error
+from headrace.catalog.store import open_store
 from headrace.catalog.stored import object_name, safe_path
 from headrace.schemas.errors import DataError
 
@@ -77,16 +75,14 @@ class Access:
 
     def open(self, build: str, file: FileRef) -> BinaryIO:
         """A file for reading a part of it; nothing is kept. Raises DataError if it is missing, CapabilityError."""
+        if self.place.folder is None:
+            return open_object(open_store(self.place), object_name(build, file.path), f"{file.bytes} bytes")
+        path = self.local(build, file)
         try:
-            if self.place.folder is not None:
-                return self.local(build, file).open("rb")
-            store: Any = open_store(self.place)
-            return cast("BinaryIO", obstore.open_reader(store, object_name(build, file.path), buffer_size=1 << 16))
-        except FileNotFoundError:
-            where = f"{self.place}/{object_name(build, file.path)}"
-            raise DataError(f"is missing; expected {file.bytes} bytes", where=where) from None
-        except BaseError as error:
-            raise store_error(error, f"read {file.path}", self.place.uri) from error
+            return path.open("rb")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DataError(f"cannot be read, expected {file.bytes} bytes: {reason}", where=str(path)) from error
 
 
 def _check(path: Path, file: FileRef) -> None:

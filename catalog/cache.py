@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -100,7 +101,10 @@ class Cache:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 made = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
                 made.unlink(missing_ok=True)
-                made.symlink_to(os.path.relpath(fetched, target.parent))
+                try:
+                    made.hardlink_to(fetched)  # a symbolic link would lead out of the folder, which its readers refuse
+                except OSError:
+                    shutil.copyfile(fetched, made)
                 made.replace(target)
         except OSError as error:
             raise cache_error(error, self.folder, 0) from error

@@ -20,7 +20,14 @@ _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _EXPIRED: Final = ("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "token has expired", "token is expired")
 _UNKNOWN: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthenticationFailed")
-_NOT_FOUND: Final = ("169.254.169.254", "metadata.google.internal", "MissingCredentials", "MissingAccount")
+_NOT_FOUND: Final = (
+    "169.254.169.254",
+    "metadata.google.internal",
+    "MissingCredentials",
+    "MissingAccount",
+    "MissingSecretAccessKey",
+    "MissingAccessKeyId",
+)
 _TIMED_OUT: Final = ("operation timed out", "TimedOut", "kind: Timeout")
 _CHAIN: Final = "credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or from the machine's own role"
 
@@ -57,7 +64,7 @@ def _remote(error: Exception, text: str) -> tuple[str, str]:
     if any(sign in text for sign in _EXPIRED):
         return f"the credentials have expired ({said})", "get new ones, such as AWS_SESSION_TOKEN, and run again"
     if any(sign in text for sign in _NOT_FOUND):
-        return "there are no credentials for this store", f"set them: {_CHAIN}"
+        return "there are no credentials for this store, or not all of them", f"set them: {_CHAIN}"
     if any(sign in text for sign in _UNKNOWN) or status == 401 or isinstance(error, UnauthenticatedError):
         return f"the store does not accept the credentials ({said})", f"check them: {_CHAIN}"
     if status == 403 or isinstance(error, PermissionDeniedError):

@@ -57,9 +57,8 @@ def upload(task: Upload) -> int:
     store, digest = open_store(task.place), hashlib.sha256()
     try:
         size = task.path.stat().st_size
-        source: bytes | Iterator[bytes] = _parts(task.path, digest)
-        if size <= PART:
-            source = b"".join(source)
+        parts = _parts(task.path, digest)
+        source = b"".join(parts) if size <= PART else parts
         obstore.put(store, task.name, source, chunk_size=PART, max_concurrency=AHEAD, mode="overwrite")
     except OSError as error:
         if not task.path.is_file():
