@@ -29,8 +29,8 @@ class LoaderTrainer(Trainer):
 
     Notes
     -----
-    Each epoch has an order of its own. A run that goes on, `train(resume_from_checkpoint=True)`, goes on behind the last
-    batch before the checkpoint, without reading those before; batches are not skipped one by one.
+    Each epoch has an order of its own. A run that goes on, `train(resume_from_checkpoint=True)`, goes on behind the
+    last batch before the checkpoint, without reading those before; batches are not skipped one by one.
     """
 
     def __init__(self, *arguments: Any, loader: Loader, **named: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) ->
     trained(tmp_path, whole, max_epochs=2)
     first, second = whole.seen[:STEPS], whole.seen[STEPS:]
     assert len(second) == STEPS
-    assert sorted(sum(first, [])) == sorted(sum(second, []))
+    assert sorted(chain.from_iterable(first)) == sorted(chain.from_iterable(second))
     assert first != second
     assert sum(whole.losses[-5:]) < 0.8 * sum(whole.losses[:5])
 
