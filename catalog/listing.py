@@ -48,14 +48,18 @@ class Version:
 def list_datasets(catalog: str | Path | Place) -> list[Summary]:
     """The datasets of a catalog by name, each with its latest version.
 
-    Raises UsageError if there is no such folder; in an object store, where there are no folders, if nothing is there.
+    Raises UsageError if there is no such folder, or if it is a dataset; in an object store, where there are no folders,
+    if nothing is there.
     """
     root = Place.of(catalog)
     if not exists(root):
         raise UsageError(f"no catalog at {root}", hint="it is made by the first `headrace run`")
     with ThreadPoolExecutor(8 if root.remote else 1) as pool:
-        found = pool.map(lambda name: _summary(root / name), dataset_names(root))
-        return [summary for summary in found if summary is not None]
+        summaries = pool.map(lambda name: _summary(root / name), dataset_names(root))
+        found = [summary for summary in summaries if summary is not None]
+    if not found and log.latest_version(open_store(root)) is not None:
+        raise UsageError(f"{root} is a dataset, not a catalog", hint=f"headrace datasets list --catalog {root.parent}")
+    return found
 
 
 def history(uri: str | Path | Place) -> list[Version]:

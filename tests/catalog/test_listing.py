@@ -30,6 +30,14 @@ def test_what_was_never_published_is_not_listed(filled: Callable[..., Any], cata
     assert list_datasets(catalog) == []
 
 
+def test_a_dataset_is_no_catalog(make: Any, catalog: Path) -> None:
+    make("flights")
+    with pytest.raises(UsageError) as caught:
+        list_datasets(catalog / "flights")
+    assert caught.value.message == f"{catalog / 'flights'} is a dataset, not a catalog"
+    assert caught.value.hint == f"headrace datasets list --catalog {catalog}"
+
+
 def test_a_damaged_dataset_is_listed_with_its_problem(make: Any, catalog: Path) -> None:
     make("good")
     make("bad").path.joinpath("manifest.json").unlink()
