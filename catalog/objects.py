@@ -143,9 +143,14 @@ def read_entry(store: ObjectStore, name: str, kind: type[E]) -> E | None:
         ) from error
 
 
+def is_name(name: str) -> bool:
+    """Whether `name` may be that of a dataset, a ref or a job."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str, what: str) -> str:
     """`name`, if it may name a ref or a job: the alphabet of datasets' names. Raises UsageError."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
             f"{name!r} cannot be the name of a {what}",
             hint="letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 128",
