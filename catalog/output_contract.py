@@ -121,9 +121,7 @@ def _promise(field: ArrowField, column: Column | None, splits: Collection[str]) 
 
 
 def _dtype(field: ArrowField) -> pl.DataType:
-    frame = pl.from_arrow(pa.schema([pa.field("x", arrow_type(field.type))]).empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    dtype = frame.schema["x"]
+    dtype = pl.Schema(pa.schema([pa.field("x", arrow_type(field.type))]))["x"]
     # Categories are published as their values.
     return pl.String() if isinstance(dtype, pl.Categorical | pl.Enum) else dtype
 
