@@ -37,9 +37,9 @@ class LoaderTrainer(Trainer):
         super().__init__(*arguments, **named)
         self.loader = loader
         self.args.ignore_data_skip = True
-        self.add_callback(_Place(loader))
+        self.add_callback(_Place(loader))  # type: ignore[no-untyped-call]
 
-    def get_train_dataloader(self) -> Loader:
+    def get_train_dataloader(self) -> Loader:  # type: ignore[override]  # any iterable of batches does
         return self.loader
 
 
