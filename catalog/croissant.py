@@ -56,8 +56,8 @@ _CONTEXT: Final = {
 def croissant(manifest: Manifest) -> dict[str, Any]:
     """The metadata as a JSON-LD document; paths in it are relative to the build's folder.
 
-    A column of a type that Croissant has no name for (a duration, a record, a decimal) is described as the nearest that
-    it has. A field's `@id` is the column's name, percent-encoded, behind ``rows/``.
+    A column of a type that Croissant has no name for, such as a duration or a record, is left out; decimals are floats
+    there. A field's `@id` is the column's name, percent-encoded, behind ``rows/``.
 
     A version that lists shards of older builds has no sets of files and no record sets: a set of files lies in one
     folder, and a set that held only some of the rows would be read without a word as all of them.
@@ -183,7 +183,8 @@ def _splits(manifest: Manifest) -> dict[str, Any]:
 
 def _rows(manifest: Manifest) -> dict[str, Any]:
     described = {column.name: column for column in manifest.columns}
-    fields = [_field(field, described.get(field.name)) for field in manifest.arrow_schema]
+    known = [_field(field, described.get(field.name)) for field in manifest.arrow_schema]
+    fields = [field for field in known if field is not None]
     name = split_field(manifest)
     splits = "|".join(re.escape(split) for split, entry in manifest.splits.items() if entry.files)
     fields.append(
@@ -211,12 +212,14 @@ def _rows(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _field(field: ArrowField, column: Column | None) -> dict[str, Any]:
+def _field(field: ArrowField, column: Column | None) -> dict[str, Any] | None:
     try:
         dtype = arrow_type(field.type)
+        kinds = [_kind(_element(dtype))]
     except ValueError:
-        dtype = pa.string()
-    kinds = [_kind(_element(dtype))] + (["cr:Label"] if column and column.role == "label" else [])
+        return None
+    if column and column.role == "label":
+        kinds.append("cr:Label")
     described: dict[str, Any] = {
         "@type": "cr:Field",
         "@id": field_id(field.name),
@@ -253,18 +256,23 @@ def _is_list(dtype: pa.DataType) -> bool:
 
 
 def _kind(dtype: pa.DataType) -> str:
-    named = {pa.float16(): "Float16", pa.float32(): "Float32", pa.float64(): "Float64"}
     if pa.types.is_integer(dtype):
         return f"cr:{str(dtype).replace('int', 'Int').replace('uI', 'UI')}"
-    if dtype in named:
-        return f"cr:{named[dtype]}"
-    for known, kind in (
-        (pa.types.is_boolean, "Boolean"),
-        (pa.types.is_decimal, "Float"),
-        (pa.types.is_date, "Date"),
-        (pa.types.is_timestamp, "DateTime"),
-        (pa.types.is_time, "Time"),
-    ):
+    for known, kind in _KINDS:
         if known(dtype):
-            return f"sc:{kind}"
-    return "sc:Text"
+            return kind
+    raise ValueError(f"Croissant has no name for {dtype}")
+
+
+_KINDS: Final = (
+    (pa.types.is_float16, "cr:Float16"),
+    (pa.types.is_float32, "cr:Float32"),
+    (pa.types.is_float64, "cr:Float64"),
+    (pa.types.is_decimal, "sc:Float"),
+    (pa.types.is_boolean, "sc:Boolean"),
+    (pa.types.is_date, "sc:Date"),
+    (pa.types.is_timestamp, "sc:DateTime"),
+    (pa.types.is_time, "sc:Time"),
+    *((known, "sc:Text") for known in (pa.types.is_string, pa.types.is_large_string)),
+    *((known, "sc:Text") for known in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)),
+)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -131,6 +132,27 @@ def test_types_nulls_and_lists_come_back(filled: Filled, mlcroissant: ModuleType
     for row in expected:
         row["day"] = None if row["day"] is None else datetime.combine(row["day"], datetime.min.time())
     assert [{name: plain(value) for name, value in row.items()} for row in found] == expected
+
+
+def test_a_column_that_croissant_has_no_type_for_leaves_the_others_readable(
+    filled: Filled, mlcroissant: ModuleType
+) -> None:
+    frame = pl.DataFrame(
+        {
+            "took": [timedelta(seconds=1), timedelta(seconds=2)],
+            "at": [{"lat": 1.0}, {"lat": 2.0}],
+            "price": [Decimal("1.25"), Decimal("2.50")],
+            "opens": [time(8, 30), time(9)],
+            "blob": [b"\x00\xff", b""],
+        }
+    )
+    path, manifest = written(filled, frame=frame)
+    assert mlcroissant.Dataset(path).metadata.issues.errors == set()
+    found = rows_of(mlcroissant.Dataset(path), manifest, "train")
+    assert found == [
+        {"price": 1.25, "opens": time(8, 30), "blob": b"\x00\xff"},
+        {"price": 2.5, "opens": time(9), "blob": b""},
+    ]
 
 
 def test_any_column_name_has_a_field_of_its_own(filled: Filled, mlcroissant: ModuleType) -> None:
