@@ -81,14 +81,21 @@ def _introduction(manifest: Manifest) -> str:
 
 def _usage(manifest: Manifest) -> str:
     split = next(iter(manifest.splits), "train")
+    shards = [file for entry in manifest.splits.values() for file in entry.files]
+    older = sum(manifest.place(file) != file.path for file in shards)
+    folder = (
+        f"{older} of its {len(shards)} files lie in older builds, in folders beside this one: copied alone, this "
+        "folder is not the dataset."
+        if older
+        else f'or `polars.read_parquet("<this folder>/{split}/*.parquet")`.'
+    )
     return (
         "```python\n"
         "from headrace import open_dataset\n"
         f'dataset = open_dataset("<catalog>/{manifest.dataset}")\n'
         f'{_identifier(split)} = dataset.to_polars("{split}")\n'
         "```\n\n"
-        'or `datasets.load_dataset("<this folder>")`, or '
-        f'`polars.read_parquet("<this folder>/{split}/*.parquet")`.'
+        f'or `datasets.load_dataset("<this folder>")`{". " if older else ", "}{folder}'
     )
 
 

@@ -53,9 +53,10 @@ def retained(store: ObjectStore, at: datetime, known: Known) -> Retained:
     and an append ends its lease on the version that it goes on from after its own commit.
     """
     retired = {version: known.retirement(store, version) for version in retired_versions(store)}
-    used = {ref.version for ref in refs(store).values()} | {one.version for one in live_leases(store, at).values()}
+    used = {ref.version for ref in refs(store).values() if ref.version is not None}
+    used |= {lease.version for lease in live_leases(store, at).values()}
     records = known.all_records(store)
-    if beyond := {*retired, *used} - {record.version for record in records} - {None}:
+    if beyond := {*retired, *used} - {record.version for record in records}:
         raise known.unknown(store, f"there is no commit record of version {max(beyond)}", log.record_name(max(beyond)))
     staying = [record for record in records if record.version not in retired or record.version in used]
     shards: dict[str, set[str]] = {}

@@ -101,6 +101,20 @@ def test_statistics_are_those_of_all_rows_and_no_shard_is_read(catalog: Path) ->
     assert [damage.problem for damage in verify(dataset)] == ["sha256"] * 2
 
 
+@pytest.mark.slow  # imports datasets
+@pytest.mark.parametrize("streaming", [False, True])
+def test_hugging_face_reads_all_rows(catalog: Path, tmp_path: Path, streaming: bool) -> None:
+    import datasets
+
+    first(catalog)
+    folder = more(catalog).path
+    found = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "hf"), streaming=streaming)
+    assert [row["delay"] for row in found["train"]] == [*FRAME["delay"], *MORE["delay"]]
+    card = (folder / "README.md").read_text()
+    assert "2 of its 4 files lie in older builds, in folders beside this one" in card
+    assert "*.parquet" not in card
+
+
 def test_inputs_and_counts_are_those_of_both(catalog: Path) -> None:
     old, new = (Input(path=f"{name}.parquet", bytes=1, rows=7, fingerprint=name) for name in ("a", "b"))
     first(catalog, inputs=(old,))
