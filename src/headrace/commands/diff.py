@@ -105,16 +105,17 @@ def _vocabulary(found: VocabularyChange) -> list[object]:
 def _values(found: Diff) -> str:
     """Columns by split whose numbers changed, the largest PSI first."""
     drifted = {(split, column.name): column for split, drift in found.drift.items() for column in drift.columns}
-    rows = []
+    order = {split.name: number for number, split in enumerate(found.splits)}
+    rows: list[tuple[int, float, list[object]]] = []
     for change in found.statistics:
         column = drifted.get((change.split, change.column))
-        psi = column.psi if column is not None else None
-        verdict = column.verdict if column is not None else ""
+        psi, verdict = (None, "") if column is None else (column.psi, column.verdict)
         numbers = _numbers(change)
         if verdict in ("moderate", "major") or any(_TO in cell for cell in numbers):
-            rows.append([change.split, change.column, verdict, psi, *numbers])
-    rows.sort(key=lambda row: (list(found.drift).index(row[0]) if row[0] in found.drift else 0, -(row[3] or 0.0)))
-    return table(rows, ["split", "column", "drift", "PSI", "nulls", "distinct", "min", "mean", "max"])
+            cells: list[object] = [change.split, change.column, verdict, psi, *numbers]
+            rows.append((order[change.split], -(psi or 0.0), cells))
+    shown = [cells for *_, cells in sorted(rows, key=lambda row: row[:2])]
+    return table(shown, ["split", "column", "drift", "PSI", "nulls", "distinct", "min", "mean", "max"])
 
 
 def _numbers(change: StatisticsChange) -> list[str]:
