@@ -41,7 +41,9 @@ def streaming(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """mosaicml-streaming without its datasets of pictures: they import torchvision, and one that is built for CUDA does
     not import beside a torch that is not. And without those of texts, which import transformers."""
     if importlib.util.find_spec("streaming") is None:
-        pytest.skip("mosaicml-streaming is not installed beside the rest, which its pins are at odds with: make mds-test")
+        pytest.skip(
+            "mosaicml-streaming is not installed beside the rest, which its pins are at odds with: make mds-test"
+        )
     with monkeypatch.context() as patch:
         for name in ("vision", "text", "multimodal"):
             patch.setitem(sys.modules, f"streaming.{name}", ModuleType(name))
