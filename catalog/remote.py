@@ -23,7 +23,7 @@ ANSWER: Final = timedelta(seconds=25)
 RETRY: Final = timedelta(seconds=20)
 """How long a request that failed is tried again: connections that are refused or break, 429, 5xx."""
 
-RETRIES: Final = 6
+RETRIES: Final = 8
 
 _SETTINGS: Final = ("AWS_", "AZURE_", "GOOGLE_")
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -39,7 +39,7 @@ def _opened(place: Place, environment: str, process: int) -> ObjectStore:  # noq
     retry: RetryConfig = {
         "max_retries": RETRIES,
         "retry_timeout": RETRY,
-        "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+        "backoff": {"init_backoff": timedelta(milliseconds=250), "max_backoff": timedelta(seconds=5), "base": 2},
     }
     client: ClientConfig = {"connect_timeout": CONNECT, "timeout": ANSWER}
     prefix = place.prefix or None

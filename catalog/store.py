@@ -18,6 +18,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, ObjectStore, S3Store
 
 from headrace.catalog.files import sync_file, sync_folder
+from headrace.catalog.forks import refuse_forked
 from headrace.catalog.place import Place
 from headrace.catalog.refusal import no_bucket, store_error
 from headrace.catalog.remote import remote_store
@@ -56,6 +57,7 @@ def open_store(at: str | Path | Place, *, create: bool = False) -> ObjectStore:
     With `create` its folder is made; an object store has no folders.
     """
     found = Place.of(at)
+    refuse_forked()
     try:
         if found.folder is None:
             return remote_store(found)
@@ -156,7 +158,7 @@ def names(store: ObjectStore, prefix: str) -> list[str]:
     try:
         return sorted(str(entry["path"]) for batch in obstore.list(store, prefix) for entry in batch)
     except (OSError, BaseError) as error:
-        raise store_error(error, f"list {prefix}", place(store)) from error
+        raise store_error(error, f"list {prefix or 'it'}", place(store)) from error
 
 
 def place(store: ObjectStore) -> str:

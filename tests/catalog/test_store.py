@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,29 @@ def test_a_permission_denied_by_the_store_is_the_environments_fault(monkeypatch:
     with pytest.raises(CapabilityError, match="Permission denied") as caught:
         probe(MemoryStore())
     assert caught.value.exit_code == 3
+
+
+FORKS = """
+import os, sys
+from headrace.catalog.store import get, open_store
+from headrace.schemas.errors import CapabilityError
+if sys.argv[2] == "after":
+    get(open_store(sys.argv[1]), "x")
+if (child := os.fork()) == 0:
+    try:
+        get(open_store(sys.argv[1]), "x")
+        os._exit(0)
+    except CapabilityError as error:
+        os._exit(error.exit_code)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("when", "code"), [("before", 0), ("after", 3)])
+def test_a_fork_after_a_store_was_used_is_refused_and_does_not_hang(tmp_path: Path, when: str, code: int) -> None:
+    command = [sys.executable, "-c", FORKS, str(tmp_path), when]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == f"{code}\n"
 
 
 def test_a_full_store_is_a_run_error() -> None:
