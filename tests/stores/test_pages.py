@@ -24,6 +24,7 @@ def test_a_build_in_a_store_holds_its_cards(make: Callable[..., Any], catalog: s
     assert load_contract(dataset.local(listed["output.odcs.yaml"])).names == list(dataset.columns)
 
 
+@pytest.mark.slow
 def test_pages_of_a_catalog_in_a_store_read_no_rows(
     make: Callable[..., Any], catalog: str, moto: Moto, tmp_path: Path
 ) -> None:
