@@ -49,10 +49,13 @@ def _values(array: pa.Array, column: Column, where: str) -> Any:
 
 
 def numbers(array: pa.Array) -> Array:
-    """The values of an Arrow array without nulls."""
+    """The values of an Arrow array without nulls; `to_numpy` would import pandas if it is there, half a second."""
     if pa.types.is_boolean(array.type):
-        return array.cast(pa.uint8()).to_numpy().view(np.bool_)  # type: ignore[no-any-return]
-    return array.to_numpy()  # type: ignore[no-any-return]
+        return numbers(array.cast(pa.uint8())).view(np.bool_)
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    if not len(array):
+        return np.empty(0, dtype)
+    return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)
 
 
 @dataclass(frozen=True)
@@ -145,4 +148,4 @@ def lists(array: pa.Array, picked: Picked) -> tuple[Array, Array]:
         taken = array.slice(picked.start, picked.stop - picked.start)
     else:
         taken = array.take(pa.array(picked))
-    return pc.list_value_length(taken).to_numpy().astype(np.int64), numbers(taken.flatten())
+    return numbers(pc.list_value_length(taken)).astype(np.int64), numbers(taken.flatten())

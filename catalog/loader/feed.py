@@ -145,7 +145,8 @@ class Feed:
             with self._changed:
                 for room in places:
                     room.slab.missing -= room.stop - room.start
-                self._changed.notify_all()
+                if not all(room.slab.missing for room in places):
+                    self._changed.notify_all()
 
     def _rooms(self, slot: int, position: int, rows: int) -> Iterator[Room]:
         """Where so many rows from a position go, slab after slab."""

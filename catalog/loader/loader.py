@@ -7,15 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from headrace.catalog.loader.batches import Batch, Cutter
 from headrace.catalog.loader.columns import Contents, Pack, contents
 from headrace.catalog.loader.feed import Feed, Work
 from headrace.catalog.loader.order import DropLast, Order, Shuffle, at_least, check_world, default_lanes
 from headrace.catalog.loader.plan import Plan, Share
 from headrace.catalog.loader.shards import Checked, groups_of
-from headrace.catalog.loader.slab import Allocate, Pool, Shape
+from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
 from headrace.catalog.loader.state import check_state, state_of
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import UsageError
@@ -64,7 +62,7 @@ class Loader:
         self._contents = _contents(dataset, split, options)
         self._groups = groups_of(dataset.manifest.splits[split].files)
         self._order = _order(options)
-        self._allocate = allocate or (lambda size: np.empty(size, np.uint8))
+        self._allocate = allocate or aligned
         self._pool = Pool(0, self._allocate)
         self._deliver = deliver or (lambda batches: batches)
         self._epoch = self._step = self._start = 0
@@ -132,8 +130,8 @@ class Loader:
         shards = Checked(self._dataset, self._contents.schema, options.page_checksums)
         prefetch = options.threads if options.prefetch is None else options.prefetch
         work = Work(share, start, shape, self._groups, shards, options.threads, prefetch)
-        if self._pool.size != shape.places()[-1]:
-            self._pool = Pool(shape.places()[-1], self._allocate)
+        if self._pool.size != shape.bytes:
+            self._pool = Pool(shape.bytes, self._allocate)
         feed = Feed(work, self._pool)
         with closing(feed):
             for batch in self._deliver(cutter.all(feed.slabs(), start)):
