@@ -18,6 +18,9 @@ from headrace.schemas.errors import UsageError
 Dtype = np.dtype[Any]
 Pack = Mapping[str, Sequence[str]]
 
+TOGETHER: Final = 4
+"""Columns that are decoded at once: what was decoded is still in the cache when it is permuted."""
+
 VALID: Final = "_valid"
 """The entry of a padded batch that says which rows are real."""
 
@@ -74,6 +77,11 @@ class Contents:
     def schema(self) -> pa.Schema:
         """Of the columns, as the files must have them."""
         return pa.schema([column.field for column in self.columns])
+
+    @property
+    def chunks(self) -> list[tuple[Column, ...]]:
+        """The columns, a few at a time."""
+        return [self.columns[n : n + TOGETHER] for n in range(0, len(self.columns), TOGETHER)]
 
     @property
     def ragged(self) -> tuple[Column, ...]:

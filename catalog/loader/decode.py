@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.catalog.loader.columns import Column, Contents
+from headrace.catalog.loader.columns import Column
 from headrace.catalog.loader.plan import Picked
 from headrace.catalog.loader.slab import Slab
 from headrace.schemas.errors import DataError
@@ -21,12 +21,12 @@ Decoded = dict[str, Any]
 """By column: its values, [rows] or [rows, width]; of lists of any length, the Arrow array."""
 
 
-def decoded(table: pa.Table, contents: Contents, where: str) -> Decoded:
+def decoded(table: pa.Table, columns: Sequence[Column], where: str) -> Decoded:
     """The columns of a row group as arrays that share its memory; booleans, which are bits there, are copied.
 
     Raises DataError for nulls, which a column without them cannot have, and for nulls in lists.
     """
-    return {column.name: _values(_one(table.column(column.name)), column, where) for column in contents.columns}
+    return {column.name: _values(_one(table.column(column.name)), column, where) for column in columns}
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -98,13 +98,13 @@ def rooms(slab: Slab, slot: int, position: int, width: int, start: int, stop: in
         yield Room(slab, (step, slot, slice(0, stop - start)), (stop - start,), start, stop)
 
 
-def write(columns: Decoded, contents: Contents, picked: Picked, places: Sequence[Room]) -> None:
+def write(arrays: Decoded, columns: Sequence[Column], picked: Picked, places: Sequence[Room]) -> None:
     """Write picked rows of a row group to where they go, one column after the other.
 
     What is gathered from stays in the processor's cache while all of its rows are written.
     """
-    for column in contents.columns:
-        source = columns[column.name]
+    for column in columns:
+        source = arrays[column.name]
         if column.ragged:
             _write_lists(source, column, picked, places)
         elif column.packed:

@@ -135,18 +135,21 @@ class Feed:
 
     def _do(self, task: Task, shards: Shards) -> None:
         group = self._work.groups[task.group]
-        columns = decoded(shards.read(group), self._work.shape.contents, group.file.path)
+        parts = []
         for place, picked in self._work.share.picks(task):
             rows = picked.stop - picked.start if isinstance(picked, slice) else len(picked)
             places = list(self._rooms(task.slot, place - self._work.step * self._work.shape.width, rows))
+            parts.append((picked, places))
+        for columns in self._work.shape.contents.chunks:
             if self._stopped:
                 return
-            write(columns, self._work.shape.contents, picked, places)
-            with self._changed:
-                for room in places:
-                    room.slab.missing -= room.stop - room.start
-                if not all(room.slab.missing for room in places):
-                    self._changed.notify_all()
+            arrays = decoded(shards.read(group, columns), columns, group.file.path)
+            for picked, places in parts:
+                write(arrays, columns, picked, places)
+        with self._changed:
+            for room in (room for _, places in parts for room in places):
+                room.slab.missing -= room.stop - room.start
+            self._changed.notify_all()
 
     def _rooms(self, slot: int, position: int, rows: int) -> Iterator[Room]:
         """Where so many rows from a position go, slab after slab."""

@@ -14,6 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.catalog.loader.columns import Column
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
 from headrace.schemas.errors import DataError
@@ -88,8 +89,8 @@ class Shards:
         self._checked = checked
         self._open: OrderedDict[Path, pq.ParquetFile] = OrderedDict()
 
-    def read(self, group: Group) -> pa.Table:
-        """The columns wanted of a row group. Raises DataError that names the shard if it cannot be decoded."""
+    def read(self, group: Group, columns: Sequence[Column]) -> pa.Table:
+        """Some columns of a row group. Raises DataError that names the shard if it cannot be decoded."""
         path = self._checked.path(group.file)
         with self._named(path):
             file = self._open.get(path) or self._opened(path, group.file)
@@ -97,7 +98,7 @@ class Shards:
             self._open.move_to_end(path)
             while len(self._open) > OPEN:
                 self._open.popitem(last=False)[1].close()
-            table = file.read_row_group(group.number, columns=self._checked.schema.names, use_threads=False)
+            table = file.read_row_group(group.number, columns=[column.name for column in columns], use_threads=False)
         if table.num_rows != group.rows:
             raise self._checked.damaged(
                 f"has {table.num_rows:,} rows in row group {group.number}, and its manifest says {group.rows:,}", path
