@@ -13,7 +13,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help setup demo test check fast lint types layers conformance bench gpu-test gpu-bench clean
+# mosaicml-streaming's pins are at odds with those of the other packages.
+MDS_VENV := $(VENV)-mds
+MDS_STAMP := $(MDS_VENV)/.installed
+
+.PHONY: help setup demo test check fast lint types layers mds-test conformance bench gpu-test gpu-bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -45,6 +49,9 @@ LATER := tests/gpu tests/engines/gpu tests/imitation tests/benchmarks tests/tran
 fast: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check $(LATER:%=--ignore=%)
 
+mds-test: $(MDS_STAMP) ## read MDS exports with mosaicml-streaming, in an environment of its own
+	$(MDS_VENV)/bin/python -m pytest -q tests/catalog/export/test_mds.py
+
 conformance: $(DEV_STAMP) ## try every law on every operator, print the table, write docs/operators.md and its pages
 	$(BIN)/python -m tests.conformance --write docs
 
@@ -59,7 +66,7 @@ gpu-bench: $(DEV_STAMP) ## ctr on the GPU: headrace, plain cuDF, plain dask-cudf
 	$(BIN)/python -m benchmarks.gpu_compare
 
 clean: ## remove .venv, caches and build output; published datasets stay
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MDS_VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp of its own: a venv that was interrupted half-way has a bin/python already.
@@ -78,3 +85,9 @@ $(DEV_STAMP): pyproject.toml $(VENV)/.made
 	@echo "installing headrace with its extra dev into $(VENV): RAPIDS is large (4 GB), so this takes minutes the first time"
 	@$(PIP) install --quiet --no-compile --editable '.[dev]'
 	@touch $@ $(RUN_STAMP)
+
+$(MDS_STAMP): pyproject.toml $(VENV)/.made
+	@echo "installing headrace with its extra mds into $(MDS_VENV)"
+	@$(BIN)/python -m venv --clear $(MDS_VENV)
+	@$(MDS_VENV)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile --editable '.[mds]'
+	@touch $@

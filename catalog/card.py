@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import yaml
 
+from headrace.catalog.features import features
 from headrace.catalog.manifest import Column, Manifest, Scalar, Statistics
+from headrace.catalog.words import row_order
 
 CARD: Final = "README.md"
 
@@ -40,17 +42,20 @@ def dataset_card(manifest: Manifest) -> str:
 def _metadata(manifest: Manifest) -> dict[str, Any]:
     # Named files, not globs: the folder also holds quarantine and state, and an empty split has no file to match.
     files = [
-        {"split": name, "path": [file.path for file in split.files]}
+        {"split": name, "path": [manifest.place(file) for file in split.files]}
         for name, split in manifest.splits.items()
         if split.files
     ]
-    rows = manifest.rows
-    return {
+    card: dict[str, Any] = {
         "pretty_name": manifest.dataset,
         "tags": ["tabular", "headrace"],
-        "size_categories": [_size(rows)],
+        "size_categories": [_size(manifest.rows)],
         "configs": [{"config_name": "default", "default": True, "data_files": files}],
     }
+    # Without the splits' rows: with them `load_dataset(folder, data_files=...)`, of a part of the files, is refused.
+    if (columns := features(manifest.arrow_schema)) is not None:
+        card["dataset_info"] = {"config_name": "default", "features": columns}
+    return card
 
 
 def _size(rows: int) -> str:
@@ -67,28 +72,30 @@ def _introduction(manifest: Manifest) -> str:
         if manifest.inputs
         else ""
     )
-    order = {
-        "shuffle": f"Rows are shuffled globally (seed {manifest.row_order.seed}).",
-        "time": "Rows are in time order.",
-        "source": "Rows are in the order of the source.",
-    }[manifest.row_order.kind]
     return (
         f"{manifest.rows:,} rows, {len(manifest.arrow_schema)} columns, {manifest.bytes:,} bytes; "
         f"made{pipeline}{inputs} on {manifest.created_at} "
-        f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {order}"
+        f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {row_order(manifest)}"
     )
 
 
 def _usage(manifest: Manifest) -> str:
     split = next(iter(manifest.splits), "train")
+    shards = [file for entry in manifest.splits.values() for file in entry.files]
+    older = sum(manifest.place(file) != file.path for file in shards)
+    folder = (
+        f"{older} of its {len(shards)} files lie in older builds, in folders beside this one: copied alone, this "
+        "folder is not the dataset."
+        if older
+        else f'or `polars.read_parquet("<this folder>/{split}/*.parquet")`.'
+    )
     return (
         "```python\n"
         "from headrace import open_dataset\n"
         f'dataset = open_dataset("<catalog>/{manifest.dataset}")\n'
         f'{_identifier(split)} = dataset.to_polars("{split}")\n'
         "```\n\n"
-        'or `datasets.load_dataset("<this folder>")`, or '
-        f'`polars.read_parquet("<this folder>/{split}/*.parquet")`.'
+        f'or `datasets.load_dataset("<this folder>")`{". " if older else ", "}{folder}'
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow.parquet as pq
 
 from headrace.catalog.reader import Dataset
+from headrace.catalog.records import File
 from headrace.engines.thrift import Reader
 
 _CRC: Final = 4
@@ -25,8 +26,13 @@ def shards_without_checksums(dataset: Dataset) -> tuple[str, ...]:
 
     Cost: the footer, and a small read per column of each shard.
     """
-    paths = sorted(file.path for split in dataset.manifest.splits.values() for file in split.files)
-    return tuple(path for path in paths if not has_checksums(dataset.path / path))
+    files = [file for split in dataset.manifest.splits.values() for file in split.files]
+    return tuple(sorted(dataset.manifest.place(file) for file in files if not _checked(dataset, file)))
+
+
+def _checked(dataset: Dataset, file: File) -> bool:
+    with dataset.opened(file) as source:
+        return _first_pages_checked(source)
 
 
 def has_checksums(path: Path) -> bool:
@@ -34,15 +40,19 @@ def has_checksums(path: Path) -> bool:
 
     Source: parquet.thrift of https://github.com/apache/parquet-format
     """
-    metadata = pq.read_metadata(path)
+    with path.open("rb") as source:
+        return _first_pages_checked(source)
+
+
+def _first_pages_checked(source: BinaryIO) -> bool:
+    metadata = pq.read_metadata(source)
     groups = [metadata.row_group(i) for i in range(min(1, metadata.num_row_groups))]
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     starts = [c.dictionary_page_offset if c.has_dictionary_page else c.data_page_offset for c in chunks]
-    with path.open("rb") as file:
-        for start in starts:
-            file.seek(start)
-            if not _has_checksum(file.read(_HEADER_BYTES)):
-                return False
+    for start in starts:
+        source.seek(start)
+        if not _has_checksum(bytes(source.read(_HEADER_BYTES))):
+            return False
     return True
 
 

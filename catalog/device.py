@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import util
@@ -71,15 +71,8 @@ def frame(wanted: Wanted) -> Any:
 
 def tensors(wanted: Wanted, device: str, arrow: Callable[[], pa.Table]) -> dict[str, Any]:
     """The columns as tensors on a device. See `Dataset.torch`; `arrow` reads them into this process's memory."""
-    index = _index(device)
-    refused = [f"{field.name}: {problem}" for field in wanted.schema if (problem := _no_tensor(field))]
-    if refused:
-        good = [field.name for field in wanted.schema if not _no_tensor(field)]
-        raise UsageError(
-            f"{len(refused)} of {len(wanted.schema)} columns cannot be tensors:\n  " + "\n  ".join(refused),
-            hint=f"name others: columns={good}" if good else "none of these columns can; scan() reads them all",
-            where=wanted.where,
-        )
+    index = device_index(device)
+    check_tensors(wanted.schema, wanted.where)
     if util.find_spec("torch") is None:
         raise CapabilityError("torch is not installed", hint="pip install 'headrace[torch]'")
     import torch
@@ -99,8 +92,20 @@ def tensors(wanted: Wanted, device: str, arrow: Callable[[], pa.Table]) -> dict[
             return _on_device(torch, wanted, arrow)
 
 
-def _index(device: str) -> int | None:
-    """The number of the GPU, None for `cpu`."""
+def check_tensors(schema: pa.Schema, where: str, spelled: Mapping[str, str] | None = None) -> None:
+    """Raise UsageError that names every column that cannot be a tensor, and why; `spelled` has other names of types."""
+    words = {field.name: _no_tensor(field, (spelled or {}).get(field.name, str(field.type))) for field in schema}
+    if refused := [f"{name}: {problem}" for name, problem in words.items() if problem]:
+        good = [name for name, problem in words.items() if not problem]
+        raise UsageError(
+            f"{len(refused)} of {len(schema)} columns cannot be tensors:\n  " + "\n  ".join(refused),
+            hint=f"name others: columns={good}" if good else "none of these columns can; scan() reads them all",
+            where=where,
+        )
+
+
+def device_index(device: str) -> int | None:
+    """The number of the GPU, None for `cpu`. Raises UsageError for anything else."""
     kind, colon, number = str(device).partition(":")
     if kind == "cuda" and (number.isdecimal() or not colon):
         return int(number or 0)
@@ -109,21 +114,22 @@ def _index(device: str) -> int | None:
     raise UsageError(f"unknown device {device!r}", hint='"cpu", or "cuda:0" for the first GPU that is visible')
 
 
-def _no_tensor(field: pa.Field) -> str:
+def _no_tensor(field: pa.Field, kind: str) -> str:
     """Why a column cannot be a tensor; empty if it can."""
     if field.nullable:
-        return f"{field.type} with nulls; fill them in the pipeline (FillNull), or drop the rows (DropNull)"
-    element = field.type.value_type if _is_list(field.type) else field.type
+        return f"{kind} with nulls; fill them in the pipeline (FillNull), or drop the rows (DropNull)"
+    element = field.type.value_type if is_list(field.type) else field.type
     if pa.types.is_boolean(element) or pa.types.is_integer(element) or pa.types.is_floating(element):
         return ""
     if pa.types.is_temporal(element):
-        return f"{field.type}; turn it into numbers in the pipeline (DateParts, Cast)"
+        return f"{kind}; turn it into numbers in the pipeline (DateParts, Cast)"
     if pa.types.is_string(element) or pa.types.is_large_string(element):
-        return f"{field.type}; turn it into ids in the pipeline (Categorify, HashBucket)"
-    return f"{field.type}; only numbers, booleans and lists of them can be"
+        return f"{kind}; turn it into ids in the pipeline (Categorify, HashBucket)"
+    return f"{kind}; only numbers, booleans and lists of them can be"
 
 
-def _is_list(dtype: pa.DataType) -> bool:
+def is_list(dtype: pa.DataType) -> bool:
+    """Of any length or of one."""
     return bool(pa.types.is_list(dtype) or pa.types.is_large_list(dtype) or pa.types.is_fixed_size_list(dtype))
 
 
@@ -150,7 +156,7 @@ def _columns(table: pa.Table) -> Iterator[tuple[str, pa.Array]]:
 
 
 def _on_host(torch: Any, wanted: Wanted, name: str, column: pa.Array) -> Tensor | Ragged:
-    if not _is_list(column.type):
+    if not is_list(column.type):
         return _shared(torch, column)
     values = column.flatten()
     if values.null_count:
@@ -240,7 +246,7 @@ def _decoded(wanted: Wanted) -> plc.io.TableWithMetadata:
 
 def _no_rows(schema: pa.Schema) -> pa.Table:
     """An empty table of types that cuDF has, which has one of lists."""
-    fields = [pa.field(f.name, pa.list_(f.type.value_type) if _is_list(f.type) else f.type) for f in schema]
+    fields = [pa.field(f.name, pa.list_(f.type.value_type) if is_list(f.type) else f.type) for f in schema]
     return pa.schema(fields).empty_table()
 
 
@@ -257,7 +263,7 @@ def _on_device(torch: Any, wanted: Wanted, arrow: Callable[[], pa.Table]) -> dic
 
 
 def _tensor(torch: Any, wanted: Wanted, field: pa.Field, column: plc.Column) -> Tensor | Ragged:
-    if not _is_list(field.type):
+    if not is_list(field.type):
         return _of_buffer(torch, column)
     values = column.list_view().child()
     if values.null_count():

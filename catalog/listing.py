@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.catalog import log
+from headrace.catalog import log, refs, retired
 from headrace.catalog.log import CommitRecord
+from headrace.catalog.place import Place
 from headrace.catalog.reader import dataset_names, split_version, unknown_dataset
-from headrace.catalog.store import local_path, open_store
+from headrace.catalog.retired import Retirement
+from headrace.catalog.store import exists, open_store
 from headrace.catalog.stored import read_manifest
 from headrace.schemas.errors import DataError, UsageError
 
@@ -24,7 +27,8 @@ class Summary:
     rows: dict[str, int]
     columns: int
     bytes: int
-    path: Path
+    path: str
+    """Its folder or URI."""
     problem: str = ""
     """Why the latest version cannot be opened; the counts are empty then."""
 
@@ -36,36 +40,64 @@ class Version:
     record: CommitRecord
     rows: dict[str, int] | None
     """Rows of each split; None if its manifest cannot be read."""
+    retired: Retirement | None = None
+    refs: tuple[str, ...] = ()
+    """Names that mean this version."""
 
 
-def list_datasets(catalog: str | Path) -> list[Summary]:
-    """The datasets of a catalog by name, each with its latest version. Raises UsageError if there is no such folder."""
-    root = local_path(catalog)
-    if not root.is_dir():
-        raise UsageError(f"no catalog at {root}", hint="the folder is made by the first `headrace run`")
-    return [summary for name in dataset_names(root) if (summary := _summary(root / name)) is not None]
+def list_datasets(catalog: str | Path | Place) -> list[Summary]:
+    """The datasets of a catalog by name, each with its latest version.
+
+    Raises UsageError if there is no such folder, or if it is a dataset; in an object store, where there are no folders,
+    if nothing is there.
+    """
+    root = Place.of(catalog)
+    if not exists(root):
+        raise UsageError(f"no catalog at {root}", hint="it is made by the first `headrace run`")
+    with ThreadPoolExecutor(8 if root.remote else 1) as pool:
+        summaries = pool.map(lambda name: _summary(root / name), dataset_names(root))
+        found = [summary for summary in summaries if summary is not None]
+    if not found and log.latest_version(open_store(root)) is not None:
+        raise UsageError(f"{root} is a dataset, not a catalog", hint=f"headrace datasets list --catalog {root.parent}")
+    return found
 
 
-def history(uri: str | Path) -> list[Version]:
+def history(uri: str | Path | Place) -> list[Version]:
     """All versions of a dataset, newest first, with the rows of each. Reads every commit record and manifest."""
-    folder, _ = split_version(local_path(uri))
-    if not folder.is_dir() or not (listed := list(log.history(open_store(folder)))):
+    folder, _ = split_version(Place.of(uri))
+    if (folder.folder is not None and not folder.folder.is_dir()) or not (
+        listed := list(log.history(open_store(folder)))
+    ):
         raise unknown_dataset(folder)
-    return [Version(record, _rows(folder, record)) for record in listed]
-
-
-def _summary(folder: Path) -> Summary | None:
     store = open_store(folder)
-    newest = log.latest_version(store)
-    if newest is None:
+    gone = {version: retired.retirement(store, version) for version in retired.retired_versions(store)}
+    named = refs.refs(store)
+    return [
+        Version(
+            record,
+            _rows(folder, record),
+            gone.get(record.version),
+            tuple(name for name, ref in named.items() if ref.version == record.version),
+        )
+        for record in listed
+    ]
+
+
+def _summary(folder: Place) -> Summary | None:
+    store = open_store(folder)
+    head = log.latest_version(store)
+    if head is None:
         return None
     empty: dict[str, Any] = {"created_at": "", "rows": {}, "columns": 0, "bytes": 0}
+    newest = retired.newest(store)
+    if newest is None:
+        return Summary(folder.name, head, **empty, path=str(folder), problem="all versions are retired")
     try:
         record = log.read(store, newest)
         assert record is not None
         manifest = read_manifest(folder, record)
     except DataError as error:
-        return Summary(folder.name, newest, **empty, path=folder, problem=str(error))
+        return Summary(folder.name, newest, **empty, path=str(folder), problem=str(error))
     return Summary(
         folder.name,
         newest,
@@ -73,11 +105,11 @@ def _summary(folder: Path) -> Summary | None:
         rows={name: split.rows for name, split in manifest.splits.items()},
         columns=len(manifest.arrow_schema),
         bytes=manifest.bytes,
-        path=folder,
+        path=str(folder),
     )
 
 
-def _rows(folder: Path, record: CommitRecord) -> dict[str, int] | None:
+def _rows(folder: Place, record: CommitRecord) -> dict[str, int] | None:
     try:
         return {name: split.rows for name, split in read_manifest(folder, record).splits.items()}
     except DataError:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from headrace.catalog import store as stores
 from headrace.catalog.identity import now
 from headrace.catalog.manifest import FORMAT, Producer
-from headrace.catalog.records import Record, Sha256
+from headrace.catalog.records import BuildId, Record, Sha256
 from headrace.schemas.errors import ConflictError, DataError
 
 _RECORD: Final = re.compile(r"_log/(\d{20})\.json")
@@ -28,7 +28,7 @@ class CommitRecord(Record):
     format: int = Field(default=FORMAT, ge=1)
     version: int = Field(ge=1)
     parent: int | None = None
-    build: str = Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+    build: BuildId
     manifest_sha256: Sha256
     idempotency_key: str | None = None
     created_at: str
@@ -70,7 +70,7 @@ def versions(store: ObjectStore) -> list[int]:
 
 def latest_version(store: ObjectStore) -> int | None:
     """The highest version: from the hint, or a listing if that is no help, then upward until one is missing."""
-    version = _hint(store)
+    version = hinted_version(store)
     if version is None or stores.get(store, record_name(version)) is None:
         version = max(versions(store), default=0)
     while stores.get(store, record_name(version + 1)) is not None:
@@ -159,7 +159,8 @@ def _dump(record: CommitRecord) -> bytes:
     return (json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
 
 
-def _hint(store: ObjectStore) -> int | None:
+def hinted_version(store: ObjectStore) -> int | None:
+    """What the hint says was the highest version when it was written; None if it says nothing."""
     try:
         version = json.loads(stores.get(store, _HINT) or b"null")["version"]
     except (ValueError, TypeError, KeyError):

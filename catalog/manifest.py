@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +18,9 @@ FORMAT: Final = 1
 
 READER_FEATURES: Final[frozenset[str]] = frozenset()
 """Features a manifest may demand of its reader and this code has. An unknown one is refused, never ignored."""
+
+MANIFEST: Final = "manifest.json"
+"""Its name in a build: the last file to be written there."""
 
 Role = Literal["feature", "label", "key", "time", "group", "weight"]
 Kind = Literal["numeric", "categorical", "boolean", "mask", "temporal", "text", "embedding", "list", "other"]
@@ -205,10 +209,19 @@ class Manifest(Record):
 
     @model_validator(mode="after")
     def _one_entry_a_path(self) -> Manifest:
-        paths = [file.path for file in self.all_files()]
-        if twice := sorted({path for path in paths if paths.count(path) > 1} if len(set(paths)) < len(paths) else ()):
+        paths = Counter(self.place(file) for file in self.all_files())
+        if twice := sorted(path for path, times in paths.items() if times > 1):
             raise ValueError(f"listed twice: {', '.join(twice)}")
         return self
+
+    def own_files(self) -> Iterator[FileRef]:
+        """Those of `all_files` that lie in this build: all but the shards of older builds that an append lists."""
+        return (file for file in self.all_files() if not isinstance(file, File) or file.build in (None, self.build))
+
+    def place(self, file: FileRef) -> str:
+        """A file's path as seen from this build: ``train/part-00000.parquet``, or ``../<older build>/train/...``."""
+        build = file.build if isinstance(file, File) else None
+        return file.path if build in (None, self.build) else f"../{build}/{file.path}"
 
     def all_files(self) -> Iterator[FileRef]:
         """Shards in split order, then the other files."""

@@ -1,279 +1,149 @@
-"""Reading published datasets: by name and version, with nothing but Polars or Arrow."""
+"""Opening published datasets: by name and version, with nothing but Polars or Arrow."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+from obstore.store import ObjectStore
 
-from headrace.catalog import device as devices
-from headrace.catalog import log
-from headrace.catalog.log import CommitRecord
-from headrace.catalog.manifest import Manifest
-from headrace.catalog.store import local_path, open_store
-from headrace.catalog.stored import read_manifest, safe_path
-from headrace.schemas.errors import DataError, UsageError
+from headrace.catalog import log, refs, retired
+from headrace.catalog.cache import Cache, cache_folder
+from headrace.catalog.dataset import Checking, Dataset, near
+from headrace.catalog.place import Place
+from headrace.catalog.store import exists, folders, open_store, place
+from headrace.catalog.stored import read_manifest
+from headrace.schemas.errors import UsageError
+
+__all__ = [
+    "LATEST",
+    "Checking",
+    "Dataset",
+    "dataset_names",
+    "meant_version",
+    "near",
+    "open_dataset",
+    "split_version",
+    "unknown_dataset",
+]
 
 LATEST: Final = "latest"
 
 
-@dataclass(frozen=True, repr=False)
-class Dataset:
-    """One version of a dataset, opened: its manifest is read and checked, its rows are not."""
-
-    name: str
-    version: int
-    folder: Path
-    """`<catalog>/<dataset>`"""
-    record: CommitRecord
-    manifest: Manifest
-
-    @property
-    def path(self) -> Path:
-        """The build's folder; what `datasets.load_dataset` takes."""
-        return self.folder / "builds" / self.record.build
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Names of the splits, the one that statistics were learned on first."""
-        return tuple(self.manifest.splits)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns in file order."""
-        return tuple(field.name for field in self.manifest.arrow_schema)
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """Rows of each split."""
-        return {name: split.rows for name, split in self.manifest.splits.items()}
-
-    @property
-    def state_path(self) -> Path | None:
-        """The fitted pipeline that made the features, None if the dataset was published without one."""
-        pipeline = self.manifest.pipeline
-        return None if pipeline is None else safe_path(self.path, pipeline.path)
-
-    @cached_property
-    def _arrow_schema(self) -> pa.Schema:
-        """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
-        for files in (split.files for split in self.manifest.splits.values()):
-            for file in files:
-                return pq.read_schema(safe_path(self.path, file.path)).remove_metadata()
-        raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
-
-    def files(self, split: str | None = None) -> list[Path]:
-        """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
-        if split is not None and split not in self.manifest.splits:
-            raise UsageError(f"{self.name}@{self.version} has no split {split!r}{near(split, self.splits)}")
-        chosen = self.splits if split is None else (split,)
-        return [safe_path(self.path, file.path) for name in chosen for file in self.manifest.splits[name].files]
-
-    def scan(self, split: str | None = None) -> pl.LazyFrame:
-        """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""
-        if paths := self.files(split):
-            return pl.scan_parquet(paths, glob=False)
-        return self._empty().lazy()
-
-    def to_polars(self, split: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The rows of a split, or of all splits in order, in memory; `columns` in the order given."""
-        lazy = self.scan(split)
-        if columns is not None:
-            lazy = lazy.select(self._known(columns))
-        return lazy.collect()
-
-    def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
-        known = None if columns is None else self._known(columns)
-        tables = [pq.ParquetFile(path).read(columns=known) for path in self.files(split)]
-        if not tables:
-            table = self._arrow_schema.empty_table()
-            return table if known is None else table.select(known)
-        # A file gives its columns in its own order.
-        return pa.concat_tables([table if known is None else table.select(known) for table in tables])
-
-    def cudf(self, split: str, columns: Sequence[str] | None = None) -> Any:
-        """The rows of a split as a `cudf.DataFrame` on this process's current device.
-
-        Parameters
-        ----------
-        split
-            Its rows keep the published order.
-        columns
-            In this order; all of them if not given. Times come in UTC, without their zone.
-
-        Raises
-        ------
-        UsageError
-            An unknown split or column.
-        CapabilityError
-            There is no GPU that can be used, or RAPIDS is not installed; more rows than a column of cuDF holds.
-        GpuMemoryError
-            The columns do not fit into the device's memory: as far as that is known, before anything is read.
-
-        Notes
-        -----
-        Decoded on the device by RMM's current resource. Memory: the columns, and while they are decoded their part of
-        the files once more.
-        """
-        return devices.frame(self._wanted(split, columns))
-
-    def torch(self, split: str, columns: Sequence[str] | None = None, device: str = "cuda:0") -> dict[str, Any]:
-        """The rows of a split as `torch.Tensor`s, one for each column, that share memory with what was decoded.
-
-        Parameters
-        ----------
-        split
-            Its rows keep the published order.
-        columns
-            In this order. If not given, all but keys, times and groups, which are kept beside features. Numbers and
-            booleans become tensors of their own type and `rows` elements; lists of one fixed size a tensor of two
-            dimensions; other lists a `Ragged(values, offsets)`.
-        device
-            `cuda:N`, the GPU to decode on, counted among those that are visible; or `cpu`.
-
-        Raises
-        ------
-        UsageError
-            An unknown split, column or device; a column that has nulls, or is text, a time or anything else that no
-            tensor holds, all named with what to do.
-        DataError
-            Null elements in lists.
-        CapabilityError
-            torch is not installed, or without CUDA; there is no GPU that can be used, or RAPIDS is not installed; more
-            rows than a column of cuDF holds.
-        GpuMemoryError
-            The columns do not fit into the device's memory: as far as that is known, before anything is read.
-
-        Notes
-        -----
-        On a GPU, values go from file to tensor without a copy on the host or the device, through DLPack; they belong to
-        RMM's current resource, and are given back on CUDA's default stream: a job that works on other streams waits for
-        them before it lets a tensor go. Memory: the columns, and while they are decoded their part of the files once
-        more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
-        are copied once, a column at a time.
-        """
-        if columns is None:
-            kept = {c.name for c in self.manifest.columns if c.role in ("key", "time", "group")}
-            columns = [name for name in self.columns if name not in kept]
-        return devices.tensors(self._wanted(split, columns), device, lambda: self.arrow(split, columns))
-
-    def _wanted(self, split: str, columns: Sequence[str] | None) -> devices.Wanted:
-        files = tuple(self.files(split))
-        names = list(self.columns) if columns is None else self._known(columns)
-        schema = pa.schema([self._arrow_schema.field(name) for name in names])
-        entry = self.manifest.splits[split]
-        least = devices.least_bytes(schema, entry.rows)
-        if len(names) == len(self.columns):
-            least = max(least, sum(file.bytes for file in entry.files))
-        return devices.Wanted(f"{self.name}@{self.version} {split}", schema, files, entry.rows, least)
-
-    def _empty(self) -> pl.DataFrame:
-        frame = pl.from_arrow(self._arrow_schema.empty_table())
-        assert isinstance(frame, pl.DataFrame)
-        return frame
-
-    def _known(self, columns: Sequence[str]) -> list[str]:
-        for column in columns:
-            if column not in self.columns:
-                raise UsageError(f"{self.name}@{self.version} has no column {column!r}{near(column, self.columns)}")
-        return list(columns)
-
-    def __repr__(self) -> str:
-        splits = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())
-        return (
-            f"Dataset({self.name}@{self.version}: {splits} rows; {len(self.columns)} columns; "
-            f"{self.manifest.bytes:,} bytes; {self.manifest.created_at}; {self.path})"
-        )
-
-
-def open_dataset(uri: str | Path, version: int | str = LATEST) -> Dataset:
+def open_dataset(
+    uri: str | Path | Place,
+    version: int | str = LATEST,
+    *,
+    cache_dir: str | Path | None = None,
+    verify: Checking = "cache",
+    allow_retired: bool = False,
+) -> Dataset:
     """Open a published dataset.
 
     Parameters
     ----------
     uri
-        ``<catalog>/<dataset>`` or ``<catalog>/<dataset>@7``.
+        ``<catalog>/<dataset>``, ``<catalog>/<dataset>@7`` or ``<catalog>/<dataset>@prod``; the catalog is a folder, or
+        a prefix in an object store: ``s3://bucket/catalog``, ``gs://...``, ``az://...``. Credentials come from the
+        environment or from the store's own chain, never from the URI.
     version
-        A number or ``"latest"``.
+        A number, a ref such as ``"prod"``, or ``"latest"``: the highest version that is not retired.
+    cache_dir
+        Where files of an object store are kept; $HEADRACE_CACHE or the user's cache folder if not given.
+    verify
+        ``"cache"``: a file is compared with its hash when it is fetched. ``"always"``: each is, once, also one that is
+        in the cache or on disk.
+    allow_retired
+        Open a retired version as long as its files are there: for a job that began with it.
 
     Raises
     ------
     UsageError
         There is no such catalog, dataset or version; the message names near ones.
     DataError
-        The manifest is damaged, or was written by a later headrace than this one can follow.
+        The version is retired; the manifest is damaged, or was written by a later headrace than this one can follow.
+    CapabilityError
+        The store refuses or does not answer: credentials, bucket, network.
 
     Notes
     -----
-    Cost: the hint, the newest commit record and the manifest are read; no data.
+    Cost: the hint, the newest commit record, whether it is retired, and the manifest are read; no data.
     """
-    folder, numbered = split_version(local_path(uri))
-    if numbered is not None and version not in (LATEST, numbered, str(numbered)):
+    if verify not in ("cache", "always"):
+        raise UsageError(f"verify={verify!r} is not known", hint="'cache' or 'always'")
+    at, numbered = split_version(Place.of(uri))
+    if numbered is not None and str(version) not in (LATEST, str(numbered)):
         raise UsageError(f"{uri} names version {numbered}, and version={version!r} was asked for as well")
-    if not folder.is_dir():
-        raise unknown_dataset(folder)
-    store = open_store(folder)
+    if at.folder is not None and not at.folder.is_dir():
+        raise unknown_dataset(at)
+    store = open_store(at)
     newest = log.latest_version(store)
     if newest is None:
-        raise unknown_dataset(folder)
-    wanted = _number(numbered if numbered is not None else version, newest)
+        raise unknown_dataset(at)
+    wanted = meant_version(store, at.name, numbered if numbered is not None else version)
     record = log.read(store, wanted)
     if record is None:
         raise UsageError(
-            f"{folder.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
-            hint=f"headrace datasets show {folder}",
+            f"{at.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
+            hint=f"headrace datasets show {at}",
         )
-    return Dataset(folder.name, wanted, folder, record, read_manifest(folder, record))
+    if not allow_retired:
+        retired.refuse_retired(store, at.name, wanted)
+    return Dataset(at.name, wanted, at, record, read_manifest(at, record), Cache(cache_folder(cache_dir)), verify)
 
 
-def near(name: str, known: Sequence[str]) -> str:
-    """`` (did you mean 'x'?)``, or what there is, or nothing."""
-    if close := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
-        return f"; did you mean {' or '.join(repr(match) for match in close)}?"
-    if not known:
-        return "; there are none"
-    return f"; there are {', '.join(known[:10])}{' ...' if len(known) > 10 else ''}"
+def split_version(at: Place) -> tuple[Place, int | str | None]:
+    """``<catalog>/<dataset>@7`` as place and 7, ``@prod`` as a name. Raises UsageError if it can be neither."""
+    name, sign, version = at.name.rpartition("@")
+    if sign and not (at.folder is not None and at.folder.is_dir()):
+        if version.isascii() and version.isdecimal():
+            return at.with_name(name), int(version)
+        try:
+            return at.with_name(name), version if version == LATEST else refs.check_ref(version)
+        except UsageError:
+            hint = "write <catalog>/<dataset>@7 or @prod"
+            raise UsageError(f"{at.name}: {version!r} is not a version", hint=hint) from None
+    return at, None
 
 
-def split_version(path: Path) -> tuple[Path, int | None]:
-    """``<catalog>/<dataset>@7`` as folder and 7. Raises UsageError if what follows the @ is no number."""
-    name, at, number = path.name.rpartition("@")
-    if at and not path.is_dir():
-        if not number.isdecimal():
-            raise UsageError(f"{path.name}: {number!r} is not a version", hint="write <catalog>/<dataset>@7")
-        return path.with_name(name), int(number)
-    return path, None
-
-
-def _number(version: int | str, newest: int) -> int:
+def meant_version(store: ObjectStore, dataset: str, version: int | str) -> int:
+    """The number that `version` means: itself, that of a ref, or the latest. Raises UsageError if it means none."""
     if version == LATEST:
+        if (newest := retired.newest(store)) is None:
+            raise UsageError(
+                f"all versions of {dataset} are retired", hint=f"headrace datasets show {dataset}", where=place(store)
+            )
         return newest
     if isinstance(version, int) or (isinstance(version, str) and version.isascii() and version.isdecimal()):
         return int(version)
-    raise UsageError(f"{version!r} is not a version", hint="a number, or 'latest'")
+    if isinstance(version, str) and refs.is_ref(version) and (meant := refs.resolve(store, version)) is not None:
+        return meant
+    known = [LATEST, *refs.refs(store)]
+    raise UsageError(
+        f"{dataset}@{version}: {version!r} is not a version{near(str(version), known)}",
+        hint="a number, 'latest', or a ref",
+    )
 
 
-def dataset_names(root: Path) -> list[str]:
-    """Names of the folders of a catalog that hold a commit log, published to or not."""
-    return sorted(path.parent.name for path in root.glob("*/_log") if not path.parent.name.startswith(("_", ".")))
+def dataset_names(catalog: Place) -> list[str]:
+    """Names of what a catalog holds that has a commit log, published to or not. On a store a listing for each."""
+    known = [name for name in folders(catalog) if not name.startswith(("_", "."))]
+    if catalog.folder is not None:
+        return [name for name in known if (catalog.folder / name / "_log").is_dir()]
+    with ThreadPoolExecutor(8) as pool:
+        there = pool.map(lambda name: exists(catalog / name / "_log"), known)
+        return [name for name, has_log in zip(known, there, strict=True) if has_log]
 
 
-def unknown_dataset(folder: Path) -> UsageError:
-    """The error for a folder that is no dataset: names near ones, or what it is instead."""
-    root = folder.parent
-    if not root.is_dir():
+def unknown_dataset(at: Place) -> UsageError:
+    """The error for a place that is no dataset: names near ones, or what it is instead."""
+    root = at.parent
+    if not exists(root):
         return UsageError(f"no catalog at {root}", hint="headrace run PIPELINE --catalog makes one")
     known = [name for name in dataset_names(root) if log.latest_version(open_store(root / name)) is not None]
-    if folder.is_dir() and (inner := dataset_names(folder)):
+    if exists(at) and (inner := dataset_names(at)):
         return UsageError(
-            f"{folder} is a catalog, not a dataset; it holds {', '.join(inner[:10])}", hint=f"open {folder / inner[0]}"
+            f"{at} is a catalog, not a dataset; it holds {', '.join(inner[:10])}", hint=f"open {at / inner[0]}"
         )
-    return UsageError(f"no dataset {folder.name!r} in {root}{near(folder.name, known)}")
+    return UsageError(f"no dataset {at.name!r} in {root}{near(at.name, known)}")

@@ -19,6 +19,7 @@ def relative_path(path: str) -> str:
 
 RelativePath = Annotated[str, AfterValidator(relative_path)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+BuildId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -52,3 +53,6 @@ class File(FileRef):
 
     rows: Count
     row_groups: tuple[Count, ...] = Field(description="rows of each row group, in file order")
+    build: BuildId | None = Field(
+        default=None, description="the older build that holds it, of an append; None = this one"
+    )

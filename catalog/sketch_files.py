@@ -137,21 +137,28 @@ def sketches_of(dataset: Dataset, split: str) -> dict[str, Sketch]:
     Cost of measuring: the split's shards are read, one at a time.
     """
     if split == SOURCE and split not in dataset.splits:
-        if not (folder := dataset.path / FOLDER / SOURCE).is_dir():
+        if (folder := _folder(dataset, f"{FOLDER}/{SOURCE}")) is None:
             raise UsageError(
                 f"{dataset.name}@{dataset.version} has no statistics of its source",
                 hint="publish it with `statistics: true` under `source` in the pipeline",
             )
         return load_sketches(folder, SOURCE)
-    files = dataset.files(split)
-    if (folder := dataset.path / FOLDER).is_dir():
+    if split in dataset.splits and (folder := _folder(dataset, FOLDER)) is not None:
         return load_sketches(folder, split)
+    files = dataset.files(split)
     engine, first, parts = CpuEngine(), 0, []
     frames: Iterable[pl.DataFrame] = (pl.read_parquet(file, glob=False) for file in files)
     for frame in frames if files else (dataset.to_polars(split),):
         parts.append(measure(InMemory(frame), engine, first_row=first, total_rows=dataset.rows[split]))
         first += frame.height
     return sketch(merge(parts))
+
+
+def _folder(dataset: Dataset, path: str) -> Path | None:
+    if not any(file.path.startswith(f"{path}/") for file in dataset.manifest.files):
+        return None
+    folder = dataset.beside(path)
+    return folder if folder.is_dir() else None
 
 
 def _row(split: str, found: Sketch) -> dict[str, Any]:

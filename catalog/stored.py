@@ -9,31 +9,58 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.catalog.build import MANIFEST
 from headrace.catalog.log import CommitRecord
-from headrace.catalog.manifest import FORMAT, READER_FEATURES, Manifest
+from headrace.catalog.manifest import FORMAT, MANIFEST, READER_FEATURES, Manifest
+from headrace.catalog.place import Place
+from headrace.catalog.records import relative_path
+from headrace.catalog.store import get, open_store
 from headrace.schemas.errors import DataError
 
 
-def read_manifest(folder: Path, record: CommitRecord) -> Manifest:
-    """The manifest of a committed build, checked against the hash in its commit record. Raises DataError."""
-    path = safe_path(folder / "builds" / record.build, MANIFEST)
+def object_name(build: str, path: str) -> str:
+    """A file of a build as an object of its dataset: ``builds/<id>/train/part-00000.parquet``. Raises DataError.
+
+    A name that leads out of the build is refused, though an object store would take it for a name like any other.
+    """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the manifest of version {record.version} cannot be read: {error.strerror or error}",
-            hint="restore the build's folder from a backup, or open an older version",
-            where=str(path),
-        ) from error
+        return f"builds/{relative_path(build)}/{relative_path(path)}"
+    except ValueError as error:
+        raise DataError(f"leads out of the build: {error}", where=path) from None
+
+
+def read_manifest(at: Place, record: CommitRecord) -> Manifest:
+    """The manifest of a committed build, checked against the hash in its commit record. Raises DataError.
+
+    `at` is `<catalog>/<dataset>`.
+    """
+    where = str(at / "builds" / record.build / MANIFEST)
+    data = _read(at, record)
     if (got := hashlib.sha256(data).hexdigest()) != record.manifest_sha256:
         raise DataError(
             f"the manifest of version {record.version} was changed after it was published: "
             f"sha256 {got}, expected {record.manifest_sha256}",
             hint="restore it from a backup, or open an older version",
-            where=str(path),
+            where=where,
         )
-    return parse_manifest(data, str(path))
+    return parse_manifest(data, where)
+
+
+def _read(at: Place, record: CommitRecord) -> bytes:
+    reason = "it is missing"
+    if at.folder is None:
+        data = get(open_store(at), object_name(record.build, MANIFEST))
+        if data is not None:
+            return data
+    else:
+        try:
+            return safe_path(at.folder / "builds" / record.build, MANIFEST).read_bytes()
+        except OSError as error:
+            reason = error.strerror or str(error)
+    raise DataError(
+        f"the manifest of version {record.version} cannot be read: {reason}",
+        hint="restore the build's folder from a backup, or open an older version",
+        where=str(at / "builds" / record.build / MANIFEST),
+    )
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,34 +16,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalog.arrow_schema import arrow_fields, arrow_summary, fingerprint
-from headrace.catalog.build import MANIFEST
+from headrace.catalog.cache import pieces
+from headrace.catalog.damage import Damage, presence
 from headrace.catalog.files import sha256_of
-from headrace.catalog.manifest import Manifest
+from headrace.catalog.manifest import MANIFEST, Manifest
+from headrace.catalog.place import Place
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.catalog.records import File, FileRef
-from headrace.catalog.stored import read_manifest, safe_path
-from headrace.schemas.errors import DataError, UsageError
+from headrace.catalog.store import open_store
+from headrace.catalog.stored import object_name, read_manifest
+from headrace.schemas.errors import DataError, RunError, UsageError
+
+__all__ = ["LEVELS", "Damage", "Level", "verify"]
 
 Level = Literal["size", "sha256", "pages"]
 LEVELS: Final[tuple[Level, ...]] = ("size", "sha256", "pages")
 
 
-@dataclass(frozen=True)
-class Damage:
-    """A file that is not what the manifest says it is."""
-
-    path: str
-    """Relative to the build."""
-    problem: str
-    """missing, unlisted, size, sha256, outside, unreadable, rows, row groups, schema, nulls or manifest."""
-    expected: str
-    got: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}: expected {self.expected}, got {self.got}"
-
-
-def verify(dataset: Dataset | str | Path, level: Level = "sha256") -> list[Damage]:
+def verify(dataset: Dataset | str | Path | Place, level: Level = "sha256") -> list[Damage]:
     """Compare every file of a version with its manifest, and the manifest with its commit record.
 
     Parameters
@@ -63,54 +56,68 @@ def verify(dataset: Dataset | str | Path, level: Level = "sha256") -> list[Damag
 
     Notes
     -----
-    Cost: ``sha256`` reads each file once, ``pages`` shards twice; one row group of memory per thread.
+    Cost: ``sha256`` reads each file once, ``pages`` shards twice; one row group of memory per thread. In an object
+    store ``size`` is a listing; ``sha256`` and ``pages`` fetch each file once, and keep none: ``pages`` needs room for
+    a few shards in the temporary folder.
     """
     if level not in LEVELS:
         raise UsageError(f"{level!r} is not a level of verification", hint=f"one of {', '.join(LEVELS)}")
     try:
-        opened = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-        manifest = read_manifest(opened.folder, opened.record)
+        given = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+        opened = replace(given, verify="cache")  # what is wrong is to be listed, not raised
+        manifest = read_manifest(opened.place, opened.record)
     except DataError as error:
         return [Damage(MANIFEST, "manifest", "as in the commit record", str(error))]
-    root = opened.path
-    found = list(_presence(root, manifest))
+    found = list(presence(opened, manifest))
     bad = {damage.path for damage in found}
     if level != "size":
-        listed = [ref for ref in manifest.all_files() if ref.path not in bad]
+        listed = [ref for ref in manifest.all_files() if manifest.place(ref) not in bad]
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            for damages in pool.map(lambda ref: _content(root, ref, manifest, level), listed):
+            for damages in pool.map(lambda ref: _content(opened, ref, manifest, level), listed):
                 found += damages
     found += _consistency(manifest)
     return sorted(found, key=lambda damage: (damage.path, damage.problem))
 
 
-def _presence(root: Path, manifest: Manifest) -> Iterator[Damage]:
-    listed = {ref.path: ref for ref in manifest.all_files()}
-    for path, ref in listed.items():
+def _content(opened: Dataset, ref: FileRef, manifest: Manifest, level: Level) -> list[Damage]:
+    path = manifest.place(ref)
+    with contextlib.ExitStack() as stack:
         try:
-            full = safe_path(root, path)
+            if opened.place.remote:
+                full, digest = _fetched(opened, ref, stack, keep=level == "pages" and isinstance(ref, File))
+            else:
+                full = opened.local(ref)
+                _, digest = sha256_of(full)
+        except OSError as error:
+            return [Damage(path, "unreadable", f"{ref.bytes} bytes", error.strerror or str(error))]
         except DataError as error:
-            yield Damage(path, "outside", "a file of the build", error.message)
-            continue
-        if not full.is_file():
-            yield Damage(path, "missing", f"{ref.bytes} bytes", "nothing")
-        elif (size := full.stat().st_size) != ref.bytes:
-            yield Damage(path, "size", f"{ref.bytes} bytes", f"{size} bytes")
-    for full in root.rglob("*"):
-        path = full.relative_to(root).as_posix()
-        if not full.is_dir() and path not in listed and path != MANIFEST:
-            yield Damage(path, "unlisted", "nothing", f"{full.lstat().st_size} bytes")
-
-
-def _content(root: Path, ref: FileRef, manifest: Manifest, level: Level) -> list[Damage]:
-    try:
-        _, digest = sha256_of(root / ref.path)
-    except OSError as error:
-        return [Damage(ref.path, "unreadable", f"{ref.bytes} bytes", error.strerror or str(error))]
-    found = [] if digest == ref.sha256 else [Damage(ref.path, "sha256", ref.sha256, digest)]
-    if level == "pages" and isinstance(ref, File):
-        found += _pages(root / ref.path, ref, manifest)
+            return [Damage(path, "unreadable", f"{ref.bytes} bytes", error.message)]
+        found = [] if digest == ref.sha256 else [Damage(path, "sha256", ref.sha256, digest)]
+        if level == "pages" and isinstance(ref, File):
+            found += (replace(damage, path=path) for damage in _pages(full, ref, manifest))
     return found
+
+
+def _fetched(opened: Dataset, ref: FileRef, stack: contextlib.ExitStack, *, keep: bool) -> tuple[Path, str]:
+    """The hash of a file in an object store; `keep` it in a temporary file. The cache is not used."""
+    store, digest = open_store(opened.place), hashlib.sha256()
+    try:
+        # Closed by the stack, when its pages were looked at.
+        out = stack.enter_context(tempfile.NamedTemporaryFile(prefix="headrace-verify-")) if keep else None  # noqa: SIM115
+        for data in pieces(store, object_name(opened.build_of(ref), ref.path), ref.bytes):
+            digest.update(data)
+            if out is not None:
+                out.write(data)
+        if out is None:
+            return Path(), digest.hexdigest()
+        out.flush()
+    except OSError as error:
+        raise RunError(
+            f"no room for a shard of {ref.bytes:,} bytes: {error.strerror or error}",
+            hint="free space in the temporary folder, or set TMPDIR to another; level sha256 needs no room",
+            where=tempfile.gettempdir(),
+        ) from error
+    return Path(out.name), digest.hexdigest()
 
 
 def _pages(full: Path, ref: File, manifest: Manifest) -> Iterator[Damage]:

@@ -11,7 +11,7 @@ import polars as pl
 from headrace.catalog.files import sha256_of
 from headrace.catalog.manifest import Column, Extends
 from headrace.catalog.reader import Dataset, near
-from headrace.catalog.stored import safe_path
+from headrace.catalog.records import FileRef
 from headrace.engines.cpu import CpuEngine
 from headrace.schemas.errors import DataError, UsageError
 
@@ -140,7 +140,9 @@ def read_vocabulary(dataset: Dataset, column: str) -> Vocabulary:
         raise UsageError(f"{what}{near(column, list(found))}")
     entry = found[column]
     assert entry.vocabulary is not None
-    path = safe_path(dataset.path, entry.vocabulary.path)
+    unlisted = FileRef(path=entry.vocabulary.path, bytes=0, sha256=entry.vocabulary.sha256)
+    listed = {file.path: file for file in dataset.manifest.files}
+    path = dataset.local(listed.get(unlisted.path, unlisted))
     try:
         _, digest = sha256_of(path)
         if digest != entry.vocabulary.sha256:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
+from headrace.catalog.place import Place
 from headrace.engines.gpu.options import GpuOptions
 from headrace.pipelines.load import gallery_names
 from headrace.pipelines.options import RunOptions
@@ -29,7 +30,7 @@ class BuildRequest(BaseModel):
     overrides
         Values to set in the pipeline, by dotted path: `source` is the folder of the raw files.
     catalog
-        The folder that holds the datasets.
+        The folder, or the URI of the prefix in an object store, that holds the datasets.
     engine, cluster, strict_gpu, gpu, partition_bytes, force
         As `RunOptions`: how it is run; none of it changes the data.
     interval
@@ -43,7 +44,11 @@ class BuildRequest(BaseModel):
     overrides: dict[str, str] = Field(
         default_factory=dict, description="Fields of the pipeline to set, by dotted path."
     )
-    catalog: str = Field(_DEFAULTS.catalog, min_length=1, description="The folder that holds the datasets.")
+    catalog: str = Field(
+        _DEFAULTS.catalog,
+        min_length=1,
+        description="The catalog: a folder, or s3://, gs:// or az:// with a bucket and a prefix, without credentials.",
+    )
     engine: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where queries run.")
     cluster: str = Field(
         _DEFAULTS.cluster,
@@ -59,6 +64,12 @@ class BuildRequest(BaseModel):
     interval: AwareDatetime | None = Field(
         None, description="The moment this run stands for; runs for the same moment publish once."
     )
+
+    @field_validator("catalog")
+    @classmethod
+    def _without_secrets(cls, catalog: str) -> str:
+        Place.of(catalog)  # raises an error of ours, which does not repeat what it was given
+        return catalog
 
     @property
     def label(self) -> str:

@@ -48,7 +48,7 @@ class StageTasks:
         def publish() -> Value:
             published = function()
             if isinstance(published, Published):
-                facts = {"version": published.version, "path": str(published.path), "created": published.created}
+                facts = {"version": published.version, "path": published.uri, "created": published.created}
                 self.dataset.add_metadata({**facts, "manifest_sha256": published.manifest_sha256})
             return published
 

@@ -121,8 +121,8 @@ class _Run:
             status="done",
             dataset=published.dataset,
             version=published.version,
-            path=str(published.path),
-            report=str(published.path / "report.html"),
+            path=published.uri,
+            report=str(published.place / "report.html"),
         )
 
     def _compute(self, work: Work, executor: Executor, engine: EngineSpec) -> Published:
@@ -162,7 +162,7 @@ class _Run:
             0,
             lambda: report_stage(work, made, fitted, applied, written, baselines, producer, self.record),
         )
-        return self._timed("publish", 0, lambda: publish_stage(work, self.options, made, manifest))
+        return self._timed("publish", 0, lambda: publish_stage(work, self.options, made, manifest, executor))
 
     def _advance(self, stage: str) -> Callable[[int], None]:
         return lambda rows: self.progress.advance(stage, rows)

@@ -14,7 +14,7 @@ class RunOptions(BaseModel):
     Parameters
     ----------
     catalog
-        The folder that holds the datasets.
+        The folder that holds the datasets, or the URI of a prefix in an object store.
     engine
         `cpu`, `gpu`, or `auto`: the GPU where there is one.
     cluster

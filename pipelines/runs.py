@@ -6,6 +6,8 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headrace.catalog.build import Build
 from headrace.catalog.manifest import BaselineResult
+from headrace.catalog.place import Place
+from headrace.catalog.store import dataset_place, get, names, open_store, put
 from headrace.pipelines.work import write_atomically
 from headrace.schemas.errors import CapabilityError, HeadraceError, RunError, UsageError
 
@@ -80,14 +84,17 @@ class RunRecord(_Frozen):
         return (self.finished_at - self.started_at).total_seconds()
 
 
-def runs_folder(catalog: str | Path) -> Path:
+def runs_place(catalog: str | Path) -> Place:
     """Where the records of a catalog's runs lie."""
-    return Path(catalog) / ".headrace" / "runs"
+    return Place.of(catalog) / ".headrace" / "runs"
 
 
 def save_run(catalog: str | Path, record: RunRecord) -> None:
-    """Write a record, or write it anew."""
-    folder = runs_folder(catalog)
+    """Write a record, or write it anew. Raises CapabilityError, RunError."""
+    place = runs_place(catalog)
+    if (folder := place.folder) is None:
+        put(open_store(place), f"{record.run_id}.json", record.model_dump_json(indent=1).encode())
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / f"{record.run_id}.json", record.model_dump_json(indent=1))
@@ -110,10 +117,10 @@ def unwritable(problem: OSError, catalog: str | Path) -> CapabilityError | RunEr
 def list_runs(catalog: str | Path) -> list[RunRecord]:
     """All runs of a catalog, the latest first. Files that are no records are passed over."""
     records = []
-    for path in runs_folder(catalog).glob("*.json"):
+    for data in _saved(runs_place(catalog)):
         try:
-            records.append(RunRecord.model_validate_json(path.read_bytes()))
-        except (ValidationError, OSError):
+            records.append(RunRecord.model_validate_json(data))
+        except ValidationError:
             continue
     return sorted(records, key=lambda record: (record.started_at, record.run_id), reverse=True)
 
@@ -146,11 +153,23 @@ def sweep(catalog: str | Path, pipeline: str) -> None:
         mine = record.pipeline == pipeline and record.host == here
         if mine and record.status == "running" and not _alive(record.pid):
             if record.build:
-                folder = Path(record.build)
+                folder, place = Path(record.build), dataset_place(catalog, pipeline)
                 with contextlib.suppress(HeadraceError):
-                    Build(pipeline, folder.name, folder).discard()
+                    Build(pipeline, folder.name, folder, place if place.remote else None).discard()
             failure = RunFailure(code="killed", message="the process ended without a word; it was killed")
             save_run(catalog, record.model_copy(update={"status": "failed", "error": failure}))
+
+
+def _saved(place: Place) -> Iterator[bytes]:
+    if place.folder is not None:
+        for path in place.folder.glob("*.json"):
+            with contextlib.suppress(OSError):
+                yield path.read_bytes()
+        return
+    store = open_store(place)
+    some = [name for name in names(store, "") if name.endswith(".json")]
+    with ThreadPoolExecutor(16) as pool:
+        yield from (data for data in pool.map(lambda name: get(store, name), some) if data is not None)
 
 
 def _alive(pid: int) -> bool:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from headrace.catalog import log
 from headrace.catalog.build import Build
-from headrace.catalog.commit import Published, publish
+from headrace.catalog.commit import Published, publish, published_as
 from headrace.catalog.manifest import BaselineResult, Manifest
 from headrace.catalog.records import FileRef
-from headrace.catalog.store import dataset_folder, open_store
+from headrace.catalog.staging import work_folder
+from headrace.catalog.store import dataset_place, open_store
+from headrace.catalog.upload import Upload, upload
 from headrace.engines.budget import partition_bytes_for
 from headrace.engines.cluster import worker_count
 from headrace.engines.detect import gpus
@@ -63,7 +65,7 @@ def prepare(
         *(f"{name} {table.sha256 or _digest(table.frame)}" for name, table in tables.items()),
         *(_source_of(module) for module in pipeline.modules),
     )
-    lock = lock_work(Path(options.catalog).absolute(), pipeline.name, key, fresh=options.force)
+    lock = lock_work(work_folder(options.catalog), pipeline.name, key, fresh=options.force)
     try:
         create_work(lock.path, pipeline, plan, tables, known.extends)
     except BaseException:
@@ -96,13 +98,12 @@ def published_before(options: RunOptions, dataset: str) -> Published | None:
     """The version that an earlier run with the same idempotency key has published."""
     if not options.idempotency_key:
         return None
-    folder = dataset_folder(options.catalog, dataset)
-    if not folder.is_dir():
+    place = dataset_place(options.catalog, dataset)
+    if place.folder is not None and not place.folder.is_dir():
         return None
-    for record in log.history(open_store(folder)):
+    for record in log.history(open_store(place)):
         if record.idempotency_key == options.idempotency_key:
-            path = folder / "builds" / record.build
-            return Published(dataset, record.version, path, record.build, record.manifest_sha256, created=False)
+            return published_as(dataset, place, record, created=False)
     return None
 
 
@@ -156,8 +157,12 @@ def report_stage(
     return manifest.model_copy(update={"files": rest})
 
 
-def publish_stage(work: Work, options: RunOptions, build: Build, manifest: Manifest) -> Published:
-    """Commit a build as the next version of its dataset."""
+def publish_stage(work: Work, options: RunOptions, build: Build, manifest: Manifest, executor: Executor) -> Published:
+    """Commit a build as the next version of its dataset; for an object store, workers upload its files first."""
+
+    def by_workers(tasks: Sequence[Upload]) -> None:
+        executor.map(upload, tasks)
+
     return publish(
         options.catalog,
         manifest.dataset,
@@ -165,4 +170,5 @@ def publish_stage(work: Work, options: RunOptions, build: Build, manifest: Manif
         manifest,
         idempotency_key=options.idempotency_key or None,
         may_follow=vocabularies_follow(work),
+        upload=by_workers,
     )

@@ -12,8 +12,9 @@ import polars as pl
 from headrace.catalog import log
 from headrace.catalog.files import sha256_of
 from headrace.catalog.manifest import Extends
+from headrace.catalog.place import Place
 from headrace.catalog.reader import LATEST, Dataset, near, open_dataset
-from headrace.catalog.store import dataset_folder, local_path, open_store
+from headrace.catalog.store import dataset_place, exists, open_store
 from headrace.catalog.vocabulary import OOV_BUCKETS
 from headrace.pipelines.continuing import Older, name_of
 from headrace.pipelines.work import Work
@@ -31,7 +32,7 @@ class FromCatalog:
     Parameters
     ----------
     catalog
-        The folder that holds the datasets.
+        The folder or URI that holds the datasets.
     dataset
         The one that the pipeline publishes.
     root
@@ -46,18 +47,18 @@ class FromCatalog:
         self.extends: dict[str, Extends] = {}
         self.notes: dict[str, str] = {}
         """By column, what its vocabulary continues, or why it begins anew."""
-        self._catalog = local_path(catalog)
+        self._catalog = Place.of(catalog)
         self._dataset = dataset
         self._root = Path(root)
-        self._absent = not required and not self._catalog.is_dir()
+        self._required = required
         self._opened: dict[str, Dataset | None] = {}
-        self._saved: dict[Path, Mapping[str, Categorified]] = {}
+        self._saved: dict[str, Mapping[str, Categorified]] = {}
 
     def of(self, step: Categorify) -> Older | None:
         assert step.previous is not None
         if step.previous.endswith(".parquet"):
             return self._file(step, self._root / step.previous)
-        if self._absent and step.previous != LATEST:
+        if step.previous != LATEST and not self._required and not exists(self._catalog):
             self._begins(step, f"{step.previous} is missing: there is no catalog {self._catalog}")
             return None
         dataset = self._open(step.previous)
@@ -123,16 +124,16 @@ class FromCatalog:
     def _opening(self, reference: str) -> Dataset | None:
         if reference != LATEST and not reference.isdecimal():
             return open_dataset(self._catalog / reference)
-        folder = dataset_folder(self._catalog, self._dataset)
-        if reference == LATEST and not ((folder / "_log").is_dir() and log.latest_version(open_store(folder))):
+        place = dataset_place(self._catalog, self._dataset)
+        if reference == LATEST and not (exists(place) and log.latest_version(open_store(place))):
             return None
-        return open_dataset(folder, reference)
+        return open_dataset(place, reference)
 
     def _steps(self, dataset: Dataset) -> Mapping[str, Categorified]:
         """The steps of a version that have a vocabulary, by the columns they write, published or not."""
-        if dataset.path not in self._saved:
-            self._saved[dataset.path] = _saved_steps(dataset)
-        return self._saved[dataset.path]
+        if dataset.uri not in self._saved:
+            self._saved[dataset.uri] = _saved_steps(dataset)
+        return self._saved[dataset.uri]
 
 
 def vocabularies_follow(work: Work) -> Callable[[Dataset], None] | None:
@@ -160,7 +161,7 @@ def vocabularies_follow(work: Work) -> Callable[[Dataset], None] | None:
                     f"version {head.version} was published meanwhile, and its ids of new values in column {name!r} are "
                     "others",
                     hint="run again, to continue that version",
-                    where=str(head.folder),
+                    where=str(head.place),
                 )
 
     return may_follow if continued else None

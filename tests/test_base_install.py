@@ -8,8 +8,15 @@ import sys
 from importlib.metadata import requires
 
 # Those that a reader goes through; `card` and `shards` are for who makes datasets.
-READING = ("catalog.device", "catalog.drift", "catalog.listing", "catalog.reader")
-READING += ("catalog.verify", "catalog.vocabulary", "commands.datasets", "commands.doctor", "commands.vocabulary")
+READING = ("catalog.device", "catalog.diff", "catalog.drift", "catalog.export.export", "catalog.listing")
+READING += (
+    "catalog.reader",
+    "catalog.verify",
+    "catalog.vocabulary",
+    "commands.datasets",
+    "commands.doctor",
+    "commands.vocabulary",
+)
 
 WITHOUT_EXTRAS = """
 import importlib, sys

@@ -10,8 +10,8 @@ from datetime import datetime
 from html import escape
 from typing import Any, Final
 
+from headrace.catalog.pages.distributions import colour
 from headrace.pipelines.metrics import Calibration, Curve
-from headrace.pipelines.report.distributions import colour
 from headrace.pipelines.report.facts import BaselineFact, LabelFact
 
 # Stand-ins that no palette has; the page's stylesheet decides what they look like, in light and dark.

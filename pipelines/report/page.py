@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from headrace.catalog.drift import ColumnDrift
-from headrace.catalog.manifest import Column, Scalar, Statistics
+from headrace.catalog.manifest import Column
+from headrace.catalog.pages import formats
+from headrace.catalog.pages.distributions import colour, draw
+from headrace.catalog.pages.templates import templates
 from headrace.pipelines.metrics import METRICS
-from headrace.pipelines.report import formats
 from headrace.pipelines.report.curves import label_chart, panels
-from headrace.pipelines.report.distributions import colour, draw
 from headrace.pipelines.report.facts import BaselineFact, Facts
 
 DISTRIBUTIONS: Final = 200
@@ -31,20 +30,7 @@ _NOT_A_SCORE: Final = frozenset({"rows", "base_rate", "target_mean", "calibratio
 
 def render(facts: Facts) -> str:
     """The page as one HTML document that fetches nothing and runs no script. Everything from the data is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": formats.count,
-        "number": formats.number,
-        "size": formats.size,
-        "seconds": formats.seconds,
-    }
-    environment.globals |= {"percent": formats.percent, "metric": formats.metric, "colour": colour, "dtype": _dtype}
+    environment = templates(Path(__file__).parent)
     splits = tuple(split.name for split in facts.splits)
     shown = [column for role in ("label", "feature") for column in facts.columns if column.role == role][:DISTRIBUTIONS]
     label = next((column for column in facts.columns if column.role == "label"), None)
@@ -213,29 +199,10 @@ def _numbers(column: Column, splits: Sequence[str]) -> dict[str, Any]:
     return {
         "nulls": "0" if not nulls else formats.percent(nulls, rows),
         "distinct": ("≈ " if first.distinct_error else "") + formats.count(first.distinct),
-        "min": _end(first.min, column),
-        "mean": formats.number(None if ids else _mean(first)),
+        "min": formats.end(first.min, column.kind),
+        "mean": formats.number(None if ids else formats.mean(first)),
         "std": formats.number(None if ids else first.std),
-        "max": _end(first.max, column),
+        "max": formats.end(first.max, column.kind),
         "shift": f"{shift[0]:.2f} {shift[1]}" if shift else formats.ABSENT,
         "shifted": shift is not None and shift[0] >= 0.25,
     }
-
-
-def _dtype(spelled: str) -> str:
-    """``Datetime(time_unit='us', time_zone='UTC')`` as ``Datetime(us, UTC)``."""
-    return re.sub(r"\b\w+=", "", spelled).replace("'", "").replace(", None", "")
-
-
-def _mean(found: Statistics) -> float | None:
-    """The mean; 0 where it is only what rounding left of 0, as after a Standardize."""
-    small = found.mean is not None and found.std is not None and abs(found.mean) < 1e-6 * found.std
-    return 0.0 if small else found.mean
-
-
-def _end(value: Scalar | None, column: Column) -> str:
-    """The smallest or largest value in a table: times to the minute, texts cut."""
-    if column.kind == "temporal":
-        return str(value)[:16].replace("T", " ")
-    text = formats.number(value)
-    return text if len(text) <= 16 else text[:15] + "…"

@@ -30,7 +30,7 @@ __all__ = [
 
 # Imported when first asked for, so that `headrace --help` and a worker do not pay for what they do not use.
 _WHERE = {
-    "Dataset": "headrace.catalog.reader",
+    "Dataset": "headrace.catalog.dataset",
     "FittedPipeline": "headrace.pipelines.fitted",
     "Pipeline": "headrace.pipelines.model",
     "Ragged": "headrace.catalog.device",

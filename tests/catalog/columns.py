@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from headrace.catalog.arrow_schema import arrow_fields, fingerprint
 from headrace.catalog.device import Ragged
 from headrace.catalog.manifest import Manifest, Producer, Split
+from headrace.catalog.place import Place
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
 
@@ -63,7 +64,7 @@ def written(root: Path, *parts: pa.Table, nullable: tuple[str, ...] = ()) -> Dat
         },
     )
     record: Any = SimpleNamespace(build="b1")
-    return Dataset("demo", 1, root / "demo", record, manifest)
+    return Dataset("demo", 1, Place.of(root / "demo"), record, manifest)
 
 
 def plain(made: Any) -> Any:

@@ -26,8 +26,9 @@ FRAME = pl.DataFrame(
 
 def fill(build: Build, frame: pl.DataFrame = FRAME, **changes: Any) -> Manifest:
     """Write two shards and a few other files into a build and describe them."""
-    train = write_table(build.path, shard_path("train", 0), frame.to_arrow())
-    test = write_table(build.path, shard_path("test", 0), frame.head(2).to_arrow())
+    nullable = [name for name in frame.columns if frame[name].null_count()]
+    train = write_table(build.path, shard_path("train", 0), frame.to_arrow(), nullable=nullable)
+    test = write_table(build.path, shard_path("test", 0), frame.head(2).to_arrow(), nullable=nullable)
     pipeline = build.write("state/pipeline.json", b'{"steps": []}')
     for name in ("state/carrier.parquet", "quarantine/part-00000.parquet"):
         (build.path / name).parent.mkdir(exist_ok=True)
@@ -41,6 +42,7 @@ def fill(build: Build, frame: pl.DataFrame = FRAME, **changes: Any) -> Manifest:
             role="label" if name == "late" else "feature",
             kind="categorical" if name == "carrier" else "numeric",
             dtype=str(dtype),
+            nullable=name in nullable,
             cardinality=5 if name == "carrier" else None,
             null_id=1 if name == "carrier" else None,
             statistics={split: values[name] for split, values in statistics.items()},

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 import yaml
 
+from headrace.catalog.arrow_schema import ArrowField
 from headrace.catalog.card import dataset_card
 from headrace.catalog.manifest import BaselineResult, Manifest, Split
 from headrace.catalog.reader import open_dataset
@@ -38,6 +40,14 @@ def test_the_front_matter_names_the_files_of_each_split(filled: Callable[..., An
                 ],
             }
         ],
+        "dataset_info": {
+            "config_name": "default",
+            "features": [
+                {"name": "delay", "dtype": "float32"},
+                {"name": "carrier", "dtype": "int32"},
+                {"name": "late", "dtype": "uint8"},
+            ],
+        },
     }
 
 
@@ -84,14 +94,38 @@ LOAD = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 import datasets
-found = datasets.load_dataset(sys.argv[1])
-print(json.dumps({split: found[split].to_dict() for split in found}))
+folder, whole = sys.argv[1:]
+found = datasets.load_dataset(folder)
+streamed = datasets.load_dataset(folder, streaming=True)
+part = datasets.load_dataset(folder, data_files={"some": whole})
+from datasets.features import Features
+told = datasets.load_dataset_builder(folder).info.features
+from_file = Features.from_arrow_schema(__import__("pyarrow.parquet").parquet.read_schema(folder + "/" + whole))
+print(json.dumps({
+    "rows": {split: found[split].to_dict() for split in found},
+    "streamed": {split: list(streamed[split]) for split in streamed},
+    "part": part["some"].to_dict(),
+    "told as in the file": told == from_file,
+}, default=str))
 """
 
+EVERYTHING = pl.DataFrame(
+    {
+        "text": ["a", None, "c"],
+        "flag": [True, False, True],
+        "day": [date(2013, 1, 1), None, date(2013, 1, 3)],
+        "at": [datetime(2013, 1, 1, 5, 30, tzinfo=UTC)] * 3,
+        "took": [timedelta(seconds=1)] * 3,
+        "list": [[1, 2], [], [3]],
+        "deep": [[[1], [2, 3]], [], [[]]],
+        "vector": [[0.5, 1.0], [2.0, 3.0], [4.0, 5.0]],
+        "a, b: [c]": [1, 2, 3],
+    },
+    schema_overrides={"vector": pl.Array(pl.Float32, 2)},
+)
 
-@pytest.mark.slow
-def test_hugging_face_loads_the_folder_offline(make: Any, catalog: Path, tmp_path: Path) -> None:
-    published = make()
+
+def loaded(published: Any, tmp_path: Path) -> dict[str, Any]:
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
@@ -99,13 +133,37 @@ def test_hugging_face_loads_the_folder_offline(make: Any, catalog: Path, tmp_pat
         "HF_DATASETS_CACHE": str(tmp_path / "hf" / "datasets"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(published.path)], env=environment, capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-c", LOAD, str(published.path), "train/part-00000.parquet"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_hugging_face_loads_the_folder_offline(make: Any, catalog: Path, tmp_path: Path) -> None:
+    found = loaded(make(), tmp_path)
     dataset = open_dataset(catalog / "demo")
-    assert found == {split: dataset.to_polars(split).to_dict(as_series=False) for split in ("train", "test")}
+    frames = {split: dataset.to_polars(split) for split in ("train", "test")}
+    assert found["rows"] == {split: frame.to_dict(as_series=False) for split, frame in frames.items()}
+    assert found["streamed"] == {split: frame.to_dicts() for split, frame in frames.items()}
+    assert found["part"] == frames["train"].to_dict(as_series=False)
+
+
+@pytest.mark.slow
+def test_hugging_face_knows_every_type_before_it_opens_a_file(make: Any, tmp_path: Path) -> None:
+    found = loaded(make(frame=EVERYTHING), tmp_path)
+    assert found["told as in the file"]
+    assert found["rows"]["train"] == json.loads(json.dumps(EVERYTHING.to_dict(as_series=False), default=str))
+
+
+def test_features_are_left_out_where_a_type_is_not_known(filled: Callable[..., Any]) -> None:
+    _, manifest = filled()
+    odd = manifest.model_copy(
+        update={"arrow_schema": (*manifest.arrow_schema, ArrowField(name="x", type="extension<y>", nullable=True))}
+    )
+    assert "dataset_info" in front_matter(dataset_card(manifest))
+    assert "dataset_info" not in front_matter(dataset_card(odd))
 
 
 def test_the_card_does_not_depend_on_where_it_is(filled: Callable[..., tuple[Any, Manifest]]) -> None:

@@ -81,10 +81,10 @@ def race(monkeypatch: pytest.MonkeyPatch, first: Callable[[], Any]) -> None:
     """Let `first` happen after publish looked at the head and before it commits."""
     finish = Build.finish
 
-    def late(self: Build, manifest: Manifest) -> str:
+    def late(self: Build, manifest: Manifest, *more: Any) -> str:
         monkeypatch.setattr(Build, "finish", finish)
         first()
-        return finish(self, manifest)
+        return finish(self, manifest, *more)
 
     monkeypatch.setattr(Build, "finish", late)
 

@@ -19,7 +19,7 @@ def test_datasets_are_listed_by_name_with_their_latest_version(make: Any, catalo
         ("ctr", 1, {"train": 4, "test": 2}, 3),
         ("flights", 2, {"train": 4, "test": 2}, 3),
     ]
-    assert found[0].path == catalog / "ctr"
+    assert found[0].path == str(catalog / "ctr")
     assert found[0].bytes > 2_000
 
 
@@ -28,6 +28,14 @@ def test_what_was_never_published_is_not_listed(filled: Callable[..., Any], cata
     (catalog / "notes").mkdir()
     (catalog / "file").write_text("x")
     assert list_datasets(catalog) == []
+
+
+def test_a_dataset_is_no_catalog(make: Any, catalog: Path) -> None:
+    make("flights")
+    with pytest.raises(UsageError) as caught:
+        list_datasets(catalog / "flights")
+    assert caught.value.message == f"{catalog / 'flights'} is a dataset, not a catalog"
+    assert caught.value.hint == f"headrace datasets list --catalog {catalog}"
 
 
 def test_a_damaged_dataset_is_listed_with_its_problem(make: Any, catalog: Path) -> None:

@@ -204,6 +204,24 @@ def test_a_link_cannot_lead_out_of_the_build(make: Any, catalog: Path, tmp_path:
             read("train")
 
 
+def test_a_damaged_file_is_found_when_it_is_opened_if_that_is_asked_for(make: Any, catalog: Path) -> None:
+    shard = make().path / "train" / "part-00000.parquet"
+    data = shard.read_bytes()
+    checked = open_dataset(catalog / "demo", verify="always")
+    assert checked.files("train") == [shard]
+    shard.chmod(0o644)
+    shard.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    assert checked.files("train") == [shard]
+    with pytest.raises(DataError, match=r"has .* sha256 .* was published with") as caught:
+        open_dataset(catalog / "demo", verify="always").files("train")
+    assert caught.value.where == str(shard)
+    shard.unlink()
+    with pytest.raises(DataError, match=r"cannot be read, expected .* No such file"):
+        open_dataset(catalog / "demo", verify="always").local(checked.manifest.splits["train"].files[0])
+    with pytest.raises(UsageError, match="verify='never' is not known"):
+        open_dataset(catalog / "demo", verify="never")  # type: ignore[arg-type]
+
+
 def test_a_catalog_behind_a_link_is_fine(make: Any, catalog: Path, tmp_path: Path) -> None:
     make()
     (tmp_path / "link").symlink_to(catalog)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from headrace.catalog.store import dataset_folder, get, local_path, names, open_store, probe, put, put_new, store_error
+from headrace.catalog.store import dataset_place, get, names, open_store, probe, put, put_new, store_error
 from headrace.schemas.errors import CapabilityError, RunError, UsageError
 
 
@@ -67,6 +69,29 @@ def test_a_permission_denied_by_the_store_is_the_environments_fault(monkeypatch:
     assert caught.value.exit_code == 3
 
 
+FORKS = """
+import os, sys
+from headrace.catalog.store import get, open_store
+from headrace.schemas.errors import CapabilityError
+if sys.argv[2] == "after":
+    get(open_store(sys.argv[1]), "x")
+if (child := os.fork()) == 0:
+    try:
+        get(open_store(sys.argv[1]), "x")
+        os._exit(0)
+    except CapabilityError as error:
+        os._exit(error.exit_code)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("when", "code"), [("before", 0), ("after", 3)])
+def test_a_fork_after_a_store_was_used_is_refused_and_does_not_hang(tmp_path: Path, when: str, code: int) -> None:
+    command = [sys.executable, "-c", FORKS, str(tmp_path), when]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == f"{code}\n"
+
+
 def test_a_full_store_is_a_run_error() -> None:
     error = store_error(OSError("No space left on device (os error 28)"), "write x", "here")
     assert isinstance(error, RunError)
@@ -76,12 +101,4 @@ def test_a_full_store_is_a_run_error() -> None:
 @pytest.mark.parametrize("name", ["", "_log", ".hidden", "a/b", "..", "a b", "x" * 129])
 def test_a_dataset_needs_a_plain_name(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a dataset"):
-        dataset_folder("catalog", name)
-
-
-def test_uris_that_are_folders(tmp_path: Path) -> None:
-    assert local_path(f"file://{tmp_path}") == tmp_path
-    assert local_path(str(tmp_path)) == tmp_path
-    assert local_path("x").is_absolute()
-    with pytest.raises(CapabilityError, match="s3:// are not supported yet"):
-        local_path("s3://bucket/catalog")
+        dataset_place("catalog", name)

@@ -19,7 +19,9 @@ from headrace.schemas.errors import UsageError
 
 FILES = [
     "README.md",
+    "croissant.json",
     "manifest.json",
+    "output.odcs.yaml",
     "quarantine/part-00000.parquet",
     "state/carrier.parquet",
     "state/pipeline.json",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from headrace.engines.gpu.options import GpuOptions
 from headrace.flows.request import BuildRequest, idempotency_key, moment
+from headrace.schemas.errors import UsageError
 
 FIVE = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
 
@@ -142,3 +143,10 @@ def test_a_run_by_hand_has_a_key_of_its_own() -> None:
 def test_moments_are_utc() -> None:
     assert moment(FIVE.astimezone(timezone(timedelta(hours=9)))) == "2026-01-05T05:00:00Z"
     assert moment(FIVE.replace(microsecond=250000)) == "2026-01-05T05:00:00.250000Z"
+
+
+def test_credentials_in_the_catalogs_uri_are_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match="has credentials in it") as caught:
+        BuildRequest(pipeline="flights", catalog="s3://key:topsecret@bucket/datasets")
+    assert "topsecret" not in repr(caught.value) + str(caught.value) + caught.value.hint
+    assert BuildRequest(pipeline="flights", catalog="s3://bucket/datasets").anchored().catalog == "s3://bucket/datasets"

@@ -24,10 +24,11 @@ from headrace.catalog.manifest import (
     Statistics,
     TopValue,
 )
+from headrace.catalog.pages import formats
+from headrace.catalog.pages.distributions import draw
 from headrace.catalog.records import File
 from headrace.pipelines.metrics import classify, regress
-from headrace.pipelines.report import Facts, formats, write_report
-from headrace.pipelines.report.distributions import draw
+from headrace.pipelines.report import Facts, write_report
 from headrace.pipelines.runs import RunRecord
 from headrace.schemas.errors import DataError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headrace.pipelines.runs import RunRecord, list_runs, read_run, runs_folder, save_run, sweep
+from headrace.pipelines.runs import RunRecord, list_runs, read_run, save_run, sweep
 from headrace.schemas.errors import UsageError
 
 
@@ -25,13 +25,13 @@ def test_runs_are_listed_latest_first_and_other_files_passed_over(tmp_path: Path
     new = record("a", seconds={"fit": 1.5}, splits={"train": 3})
     save_run(tmp_path, old)
     save_run(tmp_path, new)
-    (runs_folder(tmp_path) / "x.json").write_text("{")
+    (tmp_path / ".headrace" / "runs" / "x.json").write_text("{")
     assert list_runs(tmp_path) == [new, old]
 
 
 def test_a_later_headrace_may_say_more_about_a_run(tmp_path: Path) -> None:
     save_run(tmp_path, record("a"))
-    path = runs_folder(tmp_path) / "a.json"
+    path = tmp_path / ".headrace" / "runs" / "a.json"
     path.write_text(path.read_text().replace("{", '{"weather": "fine",', 1))
     assert list_runs(tmp_path) == [record("a")]
 

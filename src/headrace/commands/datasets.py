@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.commands.diff import diff
 from headrace.commands.drift import drift
+from headrace.commands.export import export
+from headrace.commands.gc import gc
 from headrace.commands.layout import bytes_in_words, moment, table
 from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
+from headrace.commands.pages import index, page
+from headrace.commands.retire import retire
+from headrace.commands.tag import tag
 from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.schemas.errors import DataError
 
@@ -26,11 +32,18 @@ _METRICS = ("auc", "average_precision", "log_loss", "brier", "rmse", "mae", "r2"
 def datasets() -> None:
     """List, show, compare and verify published datasets.
 
-    DATASET is a name in the catalog or a path; @7 behind it names a version, else it is the latest.
+    DATASET is a name in the catalog or a path. @7 or @prod behind it names a version, else it is the latest.
     """
 
 
+datasets.add_command(diff)
 datasets.add_command(drift)
+datasets.add_command(export)
+datasets.add_command(gc)
+datasets.add_command(index)
+datasets.add_command(page)
+datasets.add_command(retire)
+datasets.add_command(tag)
 
 
 @datasets.command("list")
@@ -56,14 +69,21 @@ def show(dataset: str, catalog: str) -> None:
     from headrace.catalog.reader import open_dataset
 
     opened = open_dataset(dataset_uri(dataset, catalog))
-    versions = history(opened.folder)
+    versions = history(opened.place)
     data = {
         "name": opened.name,
         "version": opened.version,
-        "path": opened.path,
+        "path": opened.uri,
         "manifest": opened.manifest,
         "versions": [
-            {"version": v.record.version, "created_at": v.record.created_at, "rows": v.rows} for v in versions
+            {
+                "version": v.record.version,
+                "created_at": v.record.created_at,
+                "rows": v.rows,
+                "refs": v.refs,
+                "retired": v.retired.reason if v.retired else None,
+            }
+            for v in versions
         ],
     }
     terminal().show(data, lambda: _shown(opened, versions))
@@ -112,7 +132,7 @@ def verify(dataset: str, level: Any, catalog: str) -> None:
         lambda: table(rows, ["file", "problem", "expected", "got"]),
         DataError(
             f"{len({d.path for d in damage})} of {len(files)} files are not as published",
-            hint=f"do not train on it: restore {opened.path} from a copy, or publish again with `headrace run`",
+            hint=f"do not train on it: restore {opened.uri} from a copy, or publish again with `headrace run`",
             where=name,
         ),
     )
@@ -137,7 +157,7 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
     published = moment(opened.record.created_at)
     parts = [
         f"{opened.name}@{opened.version}  published {published}  {bytes_in_words(manifest.bytes)}",
-        str(opened.path),
+        opened.uri,
         "",
         table([[n, s.rows, len(s.files), s.rule] for n, s in rows_of.items()], ["split", "rows", "files", "rule"]),
     ]
@@ -157,8 +177,23 @@ def _shown(opened: Dataset, versions: list[Version]) -> str:
         parts += [f"ids of {name} continue those of {extends.named}" for name, extends in known]
     if manifest.baselines:
         parts += ["", baseline_table(manifest.baselines)]
-    history = [[v.record.version, moment(v.record.created_at), sum((v.rows or {}).values())] for v in versions]
-    return "\n".join([*parts, "", table(history, ["version", "published", "rows"])])
+    return "\n".join([*parts, "", _history(versions)])
+
+
+def _history(versions: list[Version]) -> str:
+    rows = [
+        [
+            v.record.version,
+            moment(v.record.created_at),
+            None if v.rows is None else sum(v.rows.values()),
+            ", ".join(v.refs),
+            v.retired.reason if v.retired else "",
+        ]
+        for v in versions
+    ]
+    header = ["version", "published", "rows", "names", "retired"]
+    kept = [i for i in range(5) if i < 3 or any(row[i] for row in rows)]
+    return table([[row[i] for i in kept] for row in rows], [header[i] for i in kept])
 
 
 def baseline_table(results: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -66,14 +65,16 @@ def drift(first: str, second: str, split: str | None, max_psi: float | None, cat
 
 def _opened(words: str, catalog: str) -> tuple[Dataset, str]:
     """A dataset, and the split that is named behind it, if any."""
+    from headrace.catalog.place import Place
     from headrace.catalog.reader import near, open_dataset, split_version
     from headrace.catalog.sketch_files import SOURCE
+    from headrace.catalog.store import exists
 
     before, slash, split = words.rpartition("/")
     if slash and before:
-        folder, _ = split_version(Path(dataset_uri(before, catalog)))
-        inner, _ = split_version(Path(dataset_uri(words, catalog)))
-        if (folder / "_log").is_dir() and not (inner / "_log").is_dir():
+        outer, _ = split_version(Place.of(dataset_uri(before, catalog)))
+        inner, _ = split_version(Place.of(dataset_uri(words, catalog)))
+        if exists(outer / "_log") and not exists(inner / "_log"):
             opened = open_dataset(dataset_uri(before, catalog))
             if split not in (*opened.splits, SOURCE):
                 raise UsageError(f"{opened.name}@{opened.version} has no split {split!r}{near(split, opened.splits)}")

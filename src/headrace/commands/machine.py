@@ -63,19 +63,25 @@ def _memory() -> Finding:
 
 
 def _store(catalog: str) -> Iterator[Finding]:
-    from headrace.catalog.store import local_path, open_store, probe
+    from headrace.catalog.place import Place
+    from headrace.catalog.staging import work_folder
+    from headrace.catalog.store import exists, open_store, probe
 
+    place = Place.of(catalog)
+    folder = work_folder(place)
     try:
-        folder = local_path(catalog)
         base = next(path for path in (folder, *folder.parents) if path.is_dir())
-        with tempfile.TemporaryDirectory(prefix=".headrace-doctor-", dir=base) as trial:
-            probe(open_store(Path(trial)))
+        if place.remote:
+            probe(open_store(place / ".headrace"))
+        else:
+            with tempfile.TemporaryDirectory(prefix=".headrace-doctor-", dir=base) as trial:
+                probe(open_store(Path(trial)))
+        there = "" if exists(place) else " (not there yet)"
     except (HeadraceError, OSError) as error:
         hint = error.hint if isinstance(error, HeadraceError) else "name a folder that can be written with --catalog"
         yield Finding("catalog", "warning", f"{catalog}: {error}", hint)
         return
-    there = "" if folder.is_dir() else " (not there yet)"
-    yield Finding("catalog", "ok", f"{folder}{there}: can be written, and a name can be created once only")
+    yield Finding("catalog", "ok", f"{place}{there}: can be written, and a name can be created once only")
     space = shutil.disk_usage(base).free
     if space < _LITTLE_SPACE:
         yield Finding("disk", "warning", f"{bytes_in_words(space)} free at {base}", "free some space before a run")

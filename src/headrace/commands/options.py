@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from headrace.schemas.errors import UsageError
+
+
+def _catalog(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The catalog as it was given, refused before anything repeats it if it has credentials in it."""
+    from headrace.catalog.place import Place
+
+    Place.of(value)
+    return value
+
 
 catalog_option = click.option(
     "--catalog",
@@ -15,8 +23,9 @@ catalog_option = click.option(
     show_default=True,
     envvar="HEADRACE_CATALOG",
     show_envvar=True,
-    metavar="FOLDER",
-    help="The catalog: the folder that holds datasets.",
+    metavar="FOLDER|URI",
+    callback=_catalog,
+    help="The catalog that holds datasets: a folder, s3://BUCKET/PREFIX, gs://... or az://...",
 )
 set_option = click.option(
     "--set",
@@ -65,4 +74,4 @@ def dataset_uri(dataset: str, catalog: str) -> str:
     """A dataset's path: what is written as a path or URI stays, a bare name is looked up in the catalog."""
     if "/" in dataset or dataset.startswith((".", "~")):
         return dataset
-    return str(Path(catalog) / dataset)
+    return f"{catalog.rstrip('/')}/{dataset}"

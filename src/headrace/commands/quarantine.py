@@ -51,8 +51,8 @@ def show(dataset: str, reason: str, limit: int, catalog: str) -> None:
 def _rows(opened: Dataset, reason: str, limit: int) -> tuple[pl.DataFrame, int]:
     import polars as pl
 
-    paths = [opened.path / file.path for file in opened.manifest.files if file.path.startswith("quarantine/")]
-    paths = [path for path in paths if path.suffix == ".parquet"]
+    files = [file for file in opened.manifest.files if file.path.startswith("quarantine/")]
+    paths = [opened.local(file) for file in files if file.path.endswith(".parquet")]
     if not paths:
         return pl.DataFrame(), 0
     found = pl.scan_parquet(paths, glob=False).collect()

@@ -1,9 +1,12 @@
-"""Numbers as a report writes them."""
+"""Numbers, types and values as pages write them."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
+
+from headrace.catalog.manifest import Scalar, Statistics
 
 ABSENT: Final = "\N{EN DASH}"
 
@@ -59,3 +62,27 @@ def seconds(value: float | None) -> str:
     if value < 120:
         return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
     return f"{int(value // 60)} min {int(value % 60):02d} s"
+
+
+def dtype(spelled: str) -> str:
+    """``Datetime(time_unit='us', time_zone='UTC')`` as ``Datetime(us, UTC)``."""
+    return re.sub(r"\b\w+=", "", spelled).replace("'", "").replace(", None", "")
+
+
+def mean(found: Statistics) -> float | None:
+    """The mean; 0 where it is only what rounding left of 0, as after a Standardize."""
+    small = found.mean is not None and found.std is not None and abs(found.mean) < 1e-6 * found.std
+    return 0.0 if small else found.mean
+
+
+def end(value: Scalar | None, kind: str) -> str:
+    """The smallest or largest value in a table: times to the minute, texts cut."""
+    if kind == "temporal" and value is not None:
+        return str(value)[:16].replace("T", " ")
+    text = number(value)
+    return text if len(text) <= 16 else text[:15] + "…"
+
+
+def moment(stamp: str) -> str:
+    """``2026-03-01 12:30 UTC``, of an ISO 8601 stamp in UTC."""
+    return f"{stamp[:16].replace('T', ' ')} UTC" if len(stamp) > 16 else stamp

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from headrace.catalog.manifest import Column, Histogram, Scalar, Statistics
-from headrace.pipelines.report.formats import number
+from headrace.catalog.pages.formats import number
 
 WIDTH: Final = 240
 HEIGHT: Final = 84
@@ -45,7 +45,7 @@ def draw(column: Column, splits: tuple[str, ...]) -> str | None:
     elif limits := _mostly_tails(known, histograms):
         shapes = _boxes(known, splits, *limits)
     else:
-        shapes = _densities(histograms, splits)
+        shapes = _densities(histograms, splits, _moments(known) if column.kind == "temporal" else None)
     if shapes is None:
         return None
     said = "; ".join(f"{name} {_words(found, column.kind == 'categorical')}" for name, found in known.items())
@@ -75,7 +75,16 @@ def _words(found: Statistics, ids: bool) -> str:
     return f"{found.count:,} rows"
 
 
-def _densities(histograms: Mapping[str, Histogram], splits: tuple[str, ...]) -> str | None:
+def _moments(known: Mapping[str, Statistics]) -> tuple[str, str] | None:
+    """The first and the last day, where they are known as ISO 8601."""
+    first = [found.min for found in known.values() if isinstance(found.min, str)]
+    last = [found.max for found in known.values() if isinstance(found.max, str)]
+    return (min(first)[:10], max(last)[:10]) if first and last else None
+
+
+def _densities(
+    histograms: Mapping[str, Histogram], splits: tuple[str, ...], ends: tuple[str, str] | None = None
+) -> str | None:
     """Outlines of the shares of the rows, in bins that all splits have in common.
 
     Each split's histogram has its own range: on one scale, a narrow one would be a needle beside which nothing shows.
@@ -100,7 +109,7 @@ def _densities(histograms: Mapping[str, Histogram], splits: tuple[str, ...]) -> 
             path += f"V{_BASE}"
             fill = f' style="fill:{colour(index)};fill-opacity:.16"' if index == 0 else ' fill="none"'
             drawn.append(f'<path d="{path}"{fill} stroke="{colour(index)}" class="line"/>')
-    return "".join(drawn) + _ends(number(low, 3), number(high, 3))
+    return "".join(drawn) + _ends(*(ends or (number(low, 3), number(high, 3))))
 
 
 def _shares(histogram: Histogram, low: float, high: float, bins: int) -> list[float]:

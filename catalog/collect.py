@@ -1,0 +1,174 @@
+"""Garbage collection: what no version, ref or lease needs any more, found and, only if asked to, deleted.
+
+What stays is marked from the versions that are not retired, those that refs and live leases are on, and the shards of
+older builds that any of these list. What goes: files of retired versions' builds; builds that were never committed and
+are old; leases that ran out long ago; what killed processes left of small objects. Commit records, refs and retirements
+stay for good.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Final
+
+from obstore.store import ObjectStore
+
+from headrace.catalog.leases import FOLDER as LEASES
+from headrace.catalog.leases import leases
+from headrace.catalog.manifest import MANIFEST
+from headrace.catalog.objects import Object, delete, delete_folder, folders, listed, staged
+from headrace.catalog.retained import BUILDS, Known, Retained, retained
+from headrace.schemas.errors import UsageError
+
+OLD: Final = timedelta(days=7)
+"""Age from which a build that was never committed is taken for one that nobody works on."""
+
+YOUNGEST: Final = timedelta(hours=1)
+"""The least that may be asked for instead."""
+
+LEFTOVER: Final = timedelta(days=1)
+"""Age of leases that ran out, and of what is left of probes and small objects."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What nobody needs: a build or part of one, or a small object."""
+
+    path: str
+    """Below the dataset: ``builds/<id>``, or an object's name."""
+    why: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a collection found in a dataset and, if it was told to, deleted."""
+
+    dataset: str
+    garbage: tuple[Garbage, ...]
+    deleted: bool
+    spared: tuple[str, ...] = ()
+    """Builds that were found, and that someone committed or began to use before their turn came."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(found.bytes for found in self.garbage)
+
+
+def collect(
+    store: ObjectStore,
+    *,
+    dataset: str = "dataset",
+    remove: bool = False,
+    older_than: timedelta = OLD,
+    at: datetime | None = None,
+) -> Collection:
+    """Find what nobody needs, and with `remove` delete it.
+
+    Parameters
+    ----------
+    older_than
+        Age of builds without a commit: by the time in their name, and by their newest file. A build that a run still
+        writes is younger than that, and so is one that was finished just now.
+    at
+        The time that ages are counted to; now if not given.
+
+    Raises
+    ------
+    UsageError
+        `older_than` is less than an hour.
+    DataError
+        A commit record, a manifest, ref, lease or retirement cannot be read or is missing, also where only a ref, a
+        lease, a retirement or the log's hint says that it was there. What it would keep is not known, so nothing is
+        deleted.
+
+    Notes
+    -----
+    Before each build is deleted, all is marked again: a version, ref or lease that came meanwhile keeps it. Killed in
+    the middle, it is run again. Cost: every small record, the manifests of the versions that stay, and a listing of the
+    builds; for each build that goes, the listings of small records again, refs, leases, and what is new.
+    """
+    if older_than < YOUNGEST:
+        raise UsageError(
+            f"builds of the last {older_than} may still be written to", hint="an hour is the least, 7 days the default"
+        )
+    at = at or datetime.now(UTC)
+    known = Known(dataset)
+    marked = retained(store, at, known)
+    builds = {build: listed(store, f"{BUILDS}/{build}") for build in folders(store, BUILDS)}
+    if not marked.versions and (name := next((one.name for one in chain(*builds.values()) if _is_manifest(one)), "")):
+        raise known.unknown(store, "a build is finished, and there is no commit record at all", name)
+    found, spared = [], []
+    for build, objects in sorted(builds.items()):
+        if not (why := _why(build, objects, marked, at - older_than)):
+            continue
+        if remove:
+            marked, objects = retained(store, at, known), listed(store, f"{BUILDS}/{build}")
+            if not _why(build, objects, marked, at - older_than):
+                spared.append(build)
+                continue
+        gone = [one for one in objects if not marked.keeps(build, _path(one))]
+        if gone or not objects:
+            found.append(Garbage(f"{BUILDS}/{build}", why, len(gone), sum(one.bytes for one in gone)))
+        if remove:
+            _delete(store, build, gone, whole=build not in marked.shards)
+    for one, why in _leftovers(store, at):
+        found.append(Garbage(one.name, why, 1, one.bytes))
+        if remove:
+            delete(store, one.name)
+    return Collection(dataset, tuple(found), remove, tuple(spared))
+
+
+def _why(build: str, objects: Iterable[Object], marked: Retained, before: datetime) -> str:
+    """Why a build, or what others do not list of it, is garbage; empty if it is not."""
+    if build in marked.whole:
+        return ""
+    if (version := marked.versions.get(build)) is not None:
+        retired = marked.retired[version]
+        return f"version {version}, retired on {retired.retired_at[:10]}: {retired.reason}"
+    made = _made(build)
+    if made is None or build in marked.shards:
+        return ""
+    newest = max([made, *(one.modified for one in objects)])
+    return f"never committed, untouched since {newest:%Y-%m-%d %H:%M} UTC" if newest < before else ""
+
+
+def _delete(store: ObjectStore, build: str, gone: Iterable[Object], *, whole: bool) -> None:
+    for one in gone:
+        delete(store, one.name)
+    if whole:
+        delete_folder(store, f"{BUILDS}/{build}")
+
+
+def _made(build: str) -> datetime | None:
+    """When a build was begun, from its name; None if the name is not one of ours."""
+    try:
+        identity = uuid.UUID(build)
+    except ValueError:
+        return None
+    if str(identity) != build or identity.version != 7:
+        return None
+    return datetime.fromtimestamp((identity.int >> 80) / 1000, UTC)
+
+
+def _is_manifest(one: Object) -> bool:
+    return one.name.count("/") == 2 and one.name.endswith(f"/{MANIFEST}")
+
+
+def _path(one: Object) -> str:
+    return one.name.split("/", 2)[2]
+
+
+def _leftovers(store: ObjectStore, at: datetime) -> Iterator[tuple[Object, str]]:
+    over = {job for job, lease in leases(store).items() if lease.until < at - LEFTOVER}
+    for one in listed(store, LEASES):
+        if one.name.rpartition("/")[2].removesuffix(".json") in over:
+            yield one, "a lease that ran out"
+    left = [(one, "left by a probe") for one in listed(store, "_probe")]
+    left += [(one, "left by a process that was killed") for one in staged(store)]
+    yield from ((one, why) for one, why in left if one.modified < at - LEFTOVER)

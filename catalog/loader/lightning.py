@@ -1,0 +1,96 @@
+"""Lightning: a data module over a published dataset, whose place in an epoch is in Lightning's own checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lightning import LightningDataModule
+
+from headrace.catalog.loader.loader import Loader
+from headrace.catalog.reader import Dataset
+
+
+class DatasetModule(LightningDataModule):
+    """The splits of a dataset as the loaders of a `lightning.Trainer`.
+
+    Parameters
+    ----------
+    dataset
+        An opened version.
+    train, validation, test
+        Names of splits. Validation and test are read in published order, to the last row; None leaves one out.
+    options
+        As of `Dataset.torch_loader`, but for `rank` and `world_size`, which the trainer knows.
+
+    Notes
+    -----
+    Each epoch has an order of its own. A run that goes on from a checkpoint, `trainer.fit(..., ckpt_path=...)`, goes on
+    behind the last batch before it, also on another number of ranks that divides `lanes`. Over several ranks the last
+    batch of a validation can be empty on some: the mean of a metric is to be weighted by rows.
+
+    Examples
+    --------
+    >>> module = DatasetModule(open_dataset("published/ctr"), batch_size=65_536)  # doctest: +SKIP
+    >>> Trainer(max_epochs=2).fit(network, datamodule=module)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        train: str = "train",
+        validation: str | None = None,
+        test: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self._dataset = dataset
+        self._splits = {"train": train, "validation": validation, "test": test}
+        self._options = options
+
+    def train_dataloader(self) -> Epochs:
+        return Epochs(self._loader("train", self._options))
+
+    def val_dataloader(self) -> Loader | list[Loader]:
+        return self._whole("validation")
+
+    def test_dataloader(self) -> Loader | list[Loader]:
+        return self._whole("test")
+
+    def _whole(self, use: str) -> Loader | list[Loader]:
+        if self._splits[use] is None:
+            return []
+        return self._loader(use, {**self._options, "shuffle": False, "drop_last": False})
+
+    def _loader(self, use: str, options: dict[str, Any]) -> Loader:
+        split, trainer = self._splits[use], self.trainer
+        assert split is not None
+        ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return self._dataset.torch_loader(split, rank=ranks[0], world_size=ranks[1], **options)
+
+
+class Epochs:
+    """A loader as Lightning asks for one: it tells what calls itself a sampler which epoch begins."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    @property
+    def sampler(self) -> Loader:
+        """What has `set_epoch`."""
+        return self.loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.loader)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning saves it in its checkpoints."""
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Lightning calls it with what it saved."""
+        self.loader.load_state_dict(state)

@@ -1,0 +1,172 @@
+"""The loader: an iterable of batches that knows where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headrace.catalog.loader.batches import Batch, Cutter
+from headrace.catalog.loader.columns import Contents, Pack, contents
+from headrace.catalog.loader.feed import Feed, Work
+from headrace.catalog.loader.order import DropLast, Order, Shuffle, at_least, check_world, default_lanes
+from headrace.catalog.loader.plan import Plan, Share
+from headrace.catalog.loader.shards import Checked, groups_of
+from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
+from headrace.catalog.loader.state import check_state, state_of
+from headrace.catalog.reader import Dataset
+from headrace.schemas.errors import UsageError
+
+Deliver = Callable[[Iterator[Batch]], Iterator[Batch]]
+"""From NumPy's arrays to what the job wants."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `Dataset.torch_loader` and `Dataset.numpy_loader` were asked for, which say what each is."""
+
+    columns: Sequence[str] | None = None
+    batch_size: int = 65_536
+    rank: int = 0
+    world_size: int = 1
+    shuffle: Shuffle = "rows"
+    seed: int = 0
+    drop_last: DropLast = True
+    pack: Pack = field(default_factory=dict)
+    lanes: int | None = None
+    threads: int = 2
+    prefetch: int | None = None
+    page_checksums: bool = False
+
+
+class Loader:
+    """Batches of a split, one epoch an iteration.
+
+    ``len(loader)`` is the steps of an epoch. Each iteration begins with the epoch's first step, but for the one that
+    follows `load_state_dict`. Its threads live from the first batch to the last, or to where it is left.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        options: Options,
+        *,
+        allocate: Allocate | None = None,
+        deliver: Deliver | None = None,
+    ) -> None:
+        self._dataset = dataset
+        self._split = split
+        self._options = options
+        self._contents = _contents(dataset, split, options)
+        self._groups = groups_of(dataset.manifest.splits[split].files)
+        self._order = _order(options)
+        self._allocate = allocate or aligned
+        self._pool = Pool(0, self._allocate)
+        self._deliver = deliver or (lambda batches: batches)
+        self._epoch = self._step = self._start = 0
+        check_world(self._order, options.rank, options.world_size)
+        at_least("threads", options.threads, 1)
+        if options.prefetch is not None:
+            at_least("prefetch", options.prefetch, 0)
+        self._check_steps()
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def lanes(self) -> int:
+        """In how many the epoch is cut: `world_size` can be any divisor of it, here and where a state is loaded."""
+        return self._order.lanes
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration; another one than the present begins at its first step.
+
+        Raises UsageError for anything but a whole number from 0.
+        """
+        at_least("epoch", epoch, 0)
+        if epoch != self._epoch:
+            self._epoch, self._step, self._start = epoch, 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the present or last iteration is, after the last batch it gave: plain JSON, the same on all ranks."""
+        return state_of(self._dataset, self._split, self._order, self._epoch, self._step)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on where the state was taken, in a world of any size that divides its lanes.
+
+        Raises
+        ------
+        UsageError
+            The state is of another version, another split or other options, each named; the ranks cannot share its
+            lanes.
+
+        Notes
+        -----
+        No row before that step is read. A loader that was made without `lanes` takes those of the state.
+        """
+        order = self._order
+        if self._options.lanes is None and isinstance(state, dict) and isinstance(state.get("lanes"), int):
+            order = replace(order, lanes=state["lanes"])
+            check_world(order, self._options.rank, self._options.world_size)
+        check_state(state, state_of(self._dataset, self._split, order, 0, 0), self._plan(order).steps)
+        self._order = order
+        self._epoch, self._step, self._start = state["epoch"], state["step"], state["step"]
+
+    def __len__(self) -> int:
+        return self._plan().steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        start, self._start = self._start, 0
+        self._step = start
+        return self._batches(self._plan().share(self._options.rank, self._options.world_size), start)
+
+    def _batches(self, share: Share, start: int) -> Iterator[Batch]:
+        options = self._options
+        shape = Shape.of(self._contents, share)
+        cutter = Cutter(shape, share, options.drop_last == "pad")
+        shards = Checked(self._dataset, self._contents.schema, options.page_checksums)
+        prefetch = options.threads if options.prefetch is None else options.prefetch
+        work = Work(share, start, shape, self._groups, shards, options.threads, prefetch)
+        if self._pool.size != shape.bytes:
+            self._pool = Pool(shape.bytes, self._allocate)
+        feed = Feed(work, self._pool)
+        with closing(feed):
+            for batch in self._deliver(cutter.all(feed.slabs(), start)):
+                self._step += 1
+                yield batch
+
+    def _plan(self, order: Order | None = None) -> Plan:
+        return Plan(tuple(group.rows for group in self._groups), order or self._order, self._epoch)
+
+    def _check_steps(self) -> None:
+        rows = self._dataset.manifest.splits[self._split].rows
+        where = f"{self._dataset.name}@{self._dataset.version} {self._split}"
+        if not rows:
+            raise UsageError("the split has no rows", where=where)
+        if not len(self):
+            raise UsageError(
+                f"{rows:,} rows make no batch of {self._order.batch_size:,}, and drop_last=True drops them all",
+                hint=f'batch_size={rows} or less, or drop_last=False or "pad"',
+                where=where,
+            )
+
+
+def _order(options: Options) -> Order:
+    lanes = options.lanes
+    if lanes is None:
+        lanes = default_lanes(options.batch_size, options.world_size)
+    return Order(options.batch_size, lanes, options.shuffle, options.seed, options.drop_last)
+
+
+def _contents(dataset: Dataset, split: str, options: Options) -> Contents:
+    dataset.split(split)
+    columns = dataset.features if options.columns is None else options.columns
+    return contents(
+        dataset.manifest.arrow_schema,
+        dataset.known(columns),
+        {name: dataset.known(packed) for name, packed in options.pack.items()},
+        f"{dataset.name}@{dataset.version} {split}",
+    )

@@ -1,0 +1,140 @@
+"""Memory that batches lie in: some steps of all slots, used again when the last batch is let go."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.catalog.loader.columns import Column, Contents, Entry
+from headrace.catalog.loader.plan import Share
+
+Array = npt.NDArray[Any]
+Allocate = Callable[[int], Array]
+"""Bytes to an array of so many UInt8."""
+
+ROWS: Final = 65_536
+"""A slab holds this many rows, so that small batches are written together, or one step if that is more."""
+
+_PAGE: Final = 4096
+
+_ALIGNED: Final = 64
+"""Bytes, of every entry: what vector units and devices like."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How slabs of a rank are cut: entry after entry, each [steps, slots, width] and the entry's own width."""
+
+    contents: Contents
+    slots: int
+    width: int
+    steps: int
+
+    @classmethod
+    def of(cls, contents: Contents, share: Share) -> Shape:
+        rows = max(share.slots * share.width, 1)
+        return cls(contents, share.slots, share.width, max(min(ROWS // rows, share.steps), 1))
+
+    @property
+    def stretch(self) -> int:
+        """Rows of a slot that are written one behind the other."""
+        return self.width * (self.steps if self.slots == 1 else 1)
+
+    @cached_property
+    def places(self) -> tuple[tuple[Entry, int, int, tuple[int, ...]], ...]:
+        """Each entry, where it begins and ends in bytes, and its shape."""
+        found, start = [], 0
+        for entry in self.contents.entries:
+            shape = (self.steps, self.slots, self.width, *(() if entry.width is None else (entry.width,)))
+            stop = start + prod(shape) * entry.dtype.itemsize
+            found.append((entry, start, stop, shape))
+            start = -(-stop // _ALIGNED) * _ALIGNED
+        return tuple(found)
+
+    @property
+    def bytes(self) -> int:
+        return self.places[-1][2]
+
+    def arrays(self, memory: Array) -> dict[str, Array]:
+        """Views of the memory, by entry."""
+        return {entry.name: memory[a:z].view(entry.dtype).reshape(shape) for entry, a, z, shape in self.places}
+
+
+class Slab:
+    """Some steps, while they are written and after.
+
+    Parameters
+    ----------
+    memory
+        For all entries.
+    missing
+        Rows that are still to be written.
+
+    Attributes
+    ----------
+    arrays
+        By entry, [steps, slots, width] and the entry's own width; of lists, their lengths.
+    targets
+        The same for writing: of one slot alone, as one long step, [1, 1, steps * width].
+    """
+
+    def __init__(self, shape: Shape, memory: Array, missing: int) -> None:
+        self.missing = missing
+        self.arrays = shape.arrays(memory)
+        self.targets = self.arrays
+        if shape.slots == 1:
+            self.targets = {name: a.reshape(1, 1, -1, *a.shape[3:]) for name, a in self.arrays.items()}
+        self._values: dict[tuple[str, int], list[tuple[int, int, Array]]] = {}
+
+    def add(self, column: Column, place: tuple[int | slice, int, slice], values: Array) -> None:
+        """Keep the values of lists that were written to a place of `targets`."""
+        steps, slot, offsets = place
+        step = steps.start if isinstance(steps, slice) else steps
+        self._values.setdefault((column.name, slot), []).append((step, offsets.start, values))
+
+    def joined(self, column: Column, slot: int) -> Array:
+        """The values of a slot's lists in the order of their rows."""
+        parts = sorted(self._values.get((column.name, slot), []), key=lambda part: part[:2])
+        return np.concatenate([np.empty(0, column.dtype), *(values for _, _, values in parts)])
+
+
+def aligned(size: int) -> Array:
+    """Memory that begins with a page.
+
+    Decoded columns do so, too, and on processors of AMD's Zen family a copy to 16 bytes behind the beginning of a page,
+    where malloc would put it, takes six times as long (https://sourceware.org/bugzilla/show_bug.cgi?id=30994).
+    """
+    memory = np.empty(size + _PAGE, np.uint8)
+    start = -memory.ctypes.data % _PAGE
+    return memory[start : start + size]
+
+
+class Pool:
+    """Memory for slabs, used again as soon as nothing refers to what was in it.
+
+    A view of an array keeps that array, and so does a tensor on a view; the end of the last is what gives memory back.
+    Nothing waits here, and no lock is taken: the end of an object may come at any time, in any thread.
+    """
+
+    def __init__(self, size: int, allocate: Allocate) -> None:
+        self.size = size
+        self._allocate = allocate
+        self._free: deque[Array] = deque()
+
+    def take(self) -> Array:
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = self._allocate(self.size)
+        # An array on a memoryview is the end of its views' chain of bases, so that they keep it, not the memory alone.
+        lent = np.frombuffer(memory.data, np.uint8)
+        weakref.finalize(lent, self._free.append, memory).atexit = False
+        return lent

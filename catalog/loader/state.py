@@ -1,0 +1,55 @@
+"""Where an epoch is, as JSON: without ranks, so that a world of another size goes on from it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from headrace.catalog.loader.order import Order, at_least
+from headrace.catalog.reader import Dataset
+from headrace.schemas.errors import UsageError
+
+FORMAT: Final = 1
+
+_OPTIONS: Final = ("split", "batch_size", "lanes", "shuffle", "seed", "drop_last")
+
+
+def state_of(dataset: Dataset, split: str, order: Order, epoch: int, step: int) -> dict[str, Any]:
+    """The state after `step` steps of an epoch."""
+    return {
+        "format": FORMAT,
+        "dataset": str(dataset.place),
+        "version": dataset.version,
+        "manifest_sha256": dataset.record.manifest_sha256,
+        "split": split,
+        "batch_size": order.batch_size,
+        "lanes": order.lanes,
+        "shuffle": order.shuffle,
+        "seed": order.seed,
+        "drop_last": order.drop_last,
+        "epoch": epoch,
+        "step": step,
+    }
+
+
+def check_state(state: Any, ours: dict[str, Any], steps: int) -> None:
+    """Raise UsageError that names what a state was saved with and this loader does not have.
+
+    The dataset's address may differ, as that of a copy does: the manifest's hash says what was read.
+    """
+    if not isinstance(state, dict) or state.keys() != ours.keys():
+        raise UsageError("is no state of a loader", hint="load_state_dict takes what state_dict() gave")
+    if state["format"] != FORMAT:
+        raise UsageError(f"the state is of format {state['format']!r}; this headrace knows {FORMAT}")
+    if state["manifest_sha256"] != ours["manifest_sha256"]:
+        raise UsageError(
+            f"the state is of {state['dataset']}@{state['version']}, and this loader reads "
+            f"{ours['dataset']}@{ours['version']}: the manifests differ",
+            hint=f"open {state['dataset']}@{state['version']}, or begin anew",
+        )
+    if differ := [name for name in _OPTIONS if state[name] != ours[name]]:
+        words = "; ".join(f"{name} was {state[name]!r}, is {ours[name]!r}" for name in differ)
+        raise UsageError(f"the state is of a loader with other options: {words}", hint="make the loader with those")
+    at_least("epoch", state["epoch"], 0)
+    at_least("step", state["step"], 0)
+    if state["step"] > steps:
+        raise UsageError(f"the state is of step {state['step']:,}, and an epoch has {steps:,}")

@@ -1,0 +1,1 @@
+"""HTML pages of a catalog: one of a dataset's version, and an index of all datasets."""

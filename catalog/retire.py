@@ -1,0 +1,73 @@
+"""Retiring a version: nobody begins with it any more, and garbage collection may take its files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from obstore.store import ObjectStore
+
+from headrace.catalog import log
+from headrace.catalog import store as stores
+from headrace.catalog.identity import now
+from headrace.catalog.leases import live_leases
+from headrace.catalog.objects import dump_entry
+from headrace.catalog.refs import refs
+from headrace.catalog.retired import Retirement, retirement, retirement_name
+from headrace.schemas.errors import ConflictError, UsageError
+
+
+def retire(
+    store: ObjectStore,
+    version: int,
+    *,
+    reason: str,
+    force: bool = False,
+    dataset: str = "dataset",
+    at: datetime | None = None,
+) -> Retirement:
+    """Retire a version, for good: opening it says why, and `latest` passes it over.
+
+    Its commit record stays and no number is used again. Its files stay until they are collected, and as long as a ref,
+    a lease or an append that lists them needs them.
+
+    Parameters
+    ----------
+    reason
+        For those who open it.
+    force
+        Also if refs or jobs use it. They keep its files.
+    at
+        The time that leases are held against; now if not given.
+
+    Returns
+    -------
+    Retirement
+        If it was retired before, the record of that.
+
+    Raises
+    ------
+    UsageError
+        No such version, or no reason.
+    ConflictError
+        Refs or live leases are on it: they are named.
+    """
+    if not reason.strip():
+        raise UsageError(
+            "a version is retired with a reason", hint="say what is wrong with it; who opens it reads that"
+        )
+    if version < 1 or log.read(store, version) is None:
+        raise UsageError(f"{dataset} has no version {version}", where=stores.place(store))
+    if (before := retirement(store, version)) is not None:
+        return before
+    users = [f"the ref {name}" for name, ref in refs(store).items() if ref.version == version]
+    users += [f"the job {job}" for job, lease in live_leases(store, at).items() if lease.version == version]
+    if users and not force:
+        raise ConflictError(
+            f"{dataset}@{version} is used by {', '.join(users[:10])}{', ...' if len(users) > 10 else ''}",
+            hint="move the refs and let the jobs end, or force it: they keep the files",
+            where=stores.place(store),
+        )
+    made = Retirement(version=version, reason=reason.strip(), retired_at=now())
+    if stores.put_new(store, retirement_name(version), dump_entry(made)):
+        return made
+    return retirement(store, version) or made

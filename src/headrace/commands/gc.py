@@ -1,0 +1,107 @@
+"""`headrace datasets gc`: what no version, name or running job needs any more."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from headrace.commands.layout import bytes_in_words, table
+from headrace.commands.options import catalog_option
+from headrace.commands.terminal import common_options, json_option, terminal
+from headrace.commands.versions import located
+from headrace.schemas.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+    from headrace.catalog.collect import Collection
+
+_AGE: Final = re.compile(r"(\d{1,6})([hdw])")
+_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.command()
+@click.argument("dataset", required=False)
+@click.option("--delete", is_flag=True, help="Delete what is found; without it, it is only shown.")
+@click.option(
+    "--older-than",
+    default="7d",
+    show_default=True,
+    metavar="AGE",
+    help="Builds that were never committed are garbage from this age on: 12h, 7d, 2w. At least 1h.",
+)
+@catalog_option
+@json_option
+@common_options
+def gc(dataset: str | None, delete: bool, older_than: str, catalog: str) -> None:
+    """Show, and with --delete delete, what nobody needs in one dataset or in all.
+
+    That is: files of retired versions, builds that were never committed, leases that ran out, what killed processes
+    left. A dataset with anything in its history that cannot be read is left alone, and the exit code is 1.
+    """
+    from headrace.catalog.collect import collect
+
+    age = _age(older_than)
+    found, refused = [], []
+    for name, store in _stores(dataset, catalog):
+        try:
+            found.append(collect(store, dataset=name, remove=delete, older_than=age))
+        except DataError as error:
+            refused.append((name, error))
+    data = {
+        "deleted": delete,
+        "bytes": sum(one.bytes for one in found),
+        "datasets": found,
+        "refused": [{"dataset": name, "where": error.where, "message": error.message} for name, error in refused],
+    }
+    if not refused:
+        terminal().show(data, lambda: _shown(found, delete))
+        return
+    names = ", ".join(name for name, _ in refused)
+    first = refused[0][1]
+    terminal().show_failed(
+        data,
+        lambda: _shown(found, delete),
+        DataError(f"no garbage was collected in {names}: {first.message}", hint=first.hint, where=first.where),
+    )
+
+
+def _stores(dataset: str | None, catalog: str) -> list[tuple[str, ObjectStore]]:
+    from headrace.catalog.objects import is_name
+    from headrace.catalog.place import Place
+    from headrace.catalog.store import exists, folders, open_store
+
+    if dataset is not None:
+        found = located(dataset, catalog)
+        if found.version is not None:
+            raise UsageError(
+                f"{dataset} names a version", hint=f"garbage is that of all: headrace datasets gc {found.name}"
+            )
+        return [(found.name, found.store)]
+    root = Place.of(catalog)
+    if not exists(root):
+        raise UsageError(f"no catalog at {root}", hint="it is made by the first `headrace run`")
+    return [(name, open_store(root / name)) for name in folders(root) if is_name(name)]
+
+
+def _age(words: str) -> timedelta:
+    match = _AGE.fullmatch(words)
+    if match is None:
+        raise UsageError(f"--older-than {words!r} is not an age", hint="such as 12h, 7d or 2w")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _shown(found: list[Collection], delete: bool) -> str:
+    rows = [
+        [f"{one.dataset}/{piece.path}", piece.files, bytes_in_words(piece.bytes), piece.why]
+        for one in found
+        for piece in one.garbage
+    ]
+    if not rows:
+        return "no garbage"
+    size = bytes_in_words(sum(one.bytes for one in found))
+    end = f"{size} deleted" if delete else f"{size}; nothing was deleted: --delete does"
+    return f"{table(rows, ['what', 'files', 'size', 'why'])}\n\n{end}"

@@ -1,0 +1,88 @@
+"""`headrace datasets tag`: names that move from version to version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.commands.layout import moment, table
+from headrace.commands.options import catalog_option
+from headrace.commands.terminal import common_options, json_option, terminal
+from headrace.commands.versions import Located, located
+from headrace.schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from headrace.catalog.refs import Expected, Ref
+
+
+@click.command()
+@click.argument("dataset", metavar="DATASET")
+@click.argument("name", required=False)
+@click.argument("version", required=False)
+@click.option("--delete", is_flag=True, help="Remove the name.")
+@click.option(
+    "--expect",
+    metavar="VERSION|none",
+    help="Move it only if it means this version now (none: only if there is no such name), else exit 4.",
+)
+@catalog_option
+@json_option
+@common_options
+def tag(dataset: str, name: str | None, version: str | None, delete: bool, expect: str | None, catalog: str) -> None:
+    """Let NAME, such as prod, mean a version; without NAME, list the names there are.
+
+    VERSION is a number, another name or latest, which it is if not given. Readers open flights@prod.
+    """
+    from headrace.catalog.refs import tag as move
+    from headrace.catalog.refs import untag
+
+    found = located(dataset, catalog)
+    if found.version is not None:
+        raise UsageError(
+            f"{dataset} names a version", hint=f"headrace datasets tag {found.name} {name or 'NAME'} {found.version}"
+        )
+    if name is None:
+        if delete or expect is not None:
+            raise UsageError("--delete and --expect are for one name", hint=f"headrace datasets tag {dataset} NAME")
+        _list(found)
+        return
+    if delete and version is not None:
+        raise UsageError(f"--delete removes {name}, and version {version} is given as well")
+    expected = _expected(expect)
+    if delete:
+        ref = untag(found.store, name, expected=expected)
+    else:
+        number = found.number(_version(version or "latest"))
+        ref = move(found.store, name, number, expected=expected, dataset=found.name)
+    terminal().show({"dataset": found.name, "ref": ref}, lambda: _moved(found.name, ref))
+
+
+def _list(found: Located) -> None:
+    from headrace.catalog.refs import refs
+
+    there = list(refs(found.store).values())
+    rows = [[ref.name, ref.version, ref.before, moment(ref.moved_at)] for ref in there]
+    terminal().show(
+        {"dataset": found.name, "refs": there},
+        lambda: table(rows, ["name", "version", "before", "since"]) or f"{found.name} has no names yet",
+    )
+
+
+def _version(words: str) -> int | str:
+    return int(words) if words.isascii() and words.isdecimal() else words
+
+
+def _expected(words: str | None) -> Expected:
+    if words is None:
+        return "any"
+    if words == "none":
+        return None
+    if isinstance(number := _version(words), str):
+        raise UsageError(f"--expect takes a version or none, got {words!r}")
+    return number
+
+
+def _moved(dataset: str, ref: Ref) -> str:
+    before = f", was {dataset}@{ref.before}" if ref.before is not None else ""
+    return f"{ref.name} is removed{before}" if ref.version is None else f"{ref.name} is {dataset}@{ref.version}{before}"

@@ -1,0 +1,80 @@
+"""Hugging Face's Trainer trains on a loader, each epoch in an order of its own, and goes on in the middle of one."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.catalog.loader.training import STEPS, dataset
+from transformers import TrainingArguments
+
+from headrace.catalog.loader.huggingface import PLACE, LoaderTrainer
+
+pytestmark = [
+    pytest.mark.slow,  # importing transformers takes seconds
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+
+
+class Network(torch.nn.Module):
+    """A logistic regression that remembers which rows it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(2, 1)
+        self.seen: list[list[int]] = []
+        self.losses: list[float] = []
+
+    def forward(self, id: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.seen.append(id.tolist())
+        found = self.layer(x).squeeze(1)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(found, y.float())
+        self.losses.append(float(loss.detach()))
+        return {"loss": loss, "logits": found}
+
+
+def trained(root: Path, network: Network, folder: str, *, resume: bool = False, **options: Any) -> None:
+    loader = dataset(root).torch_loader("train", ["id", "y"], pack={"x": ["a", "b"]}, batch_size=64, lanes=4)
+    arguments = TrainingArguments(
+        output_dir=str(root / folder), report_to=[], disable_tqdm=True, use_cpu=True, learning_rate=0.05, **options
+    )
+    LoaderTrainer(network, arguments, loader=loader).train(resume_from_checkpoint=resume)
+
+
+def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) -> None:
+    whole = Network()
+    trained(tmp_path, whole, "whole", num_train_epochs=2, save_strategy="no")
+    first, second = whole.seen[:STEPS], whole.seen[STEPS:]
+    assert len(second) == STEPS
+    assert sorted(chain.from_iterable(first)) == sorted(chain.from_iterable(second))
+    assert first != second
+    assert sum(whole.losses[-5:]) < 0.8 * sum(whole.losses[:5])
+
+    begun, steps = Network(), STEPS + 3
+    schedule = {"num_train_epochs": 2, "save_steps": steps, "lr_scheduler_type": "constant"}
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, Stopping(begun, steps + 1), "cut", **schedule)
+    place = json.loads((tmp_path / "cut" / f"checkpoint-{steps}" / PLACE).read_text())
+    assert (place["epoch"], place["step"]) == (1, 3)
+    resumed = Network()
+    trained(tmp_path, resumed, "cut", resume=True, **schedule)
+    assert begun.seen[:steps] + resumed.seen == whole.seen
+
+
+class Stopping(Network):
+    """Stops a run as Ctrl-C does, at a step."""
+
+    def __init__(self, network: Network, at: int) -> None:
+        super().__init__()
+        self.layer, self.seen, self.losses = network.layer, network.seen, network.losses
+        self._at = at
+
+    def forward(self, id: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        if len(self.seen) == self._at:
+            raise KeyboardInterrupt
+        return super().forward(id, x, y)

@@ -1,0 +1,89 @@
+"""Lightning trains on a dataset, each epoch in an order of its own, and goes on in the middle of one."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from tests.catalog.loader.training import STEPS, dataset
+
+from headrace.catalog.loader.lightning import DatasetModule
+
+pytestmark = [
+    pytest.mark.slow,  # importing lightning takes seconds
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+
+
+class Network(lightning.LightningModule):
+    """A logistic regression that remembers which rows it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(2, 1)
+        self.seen: list[list[int]] = []
+        self.validated = 0
+        self.losses: list[float] = []
+
+    def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
+        self.seen.append(batch["id"].tolist())
+        loss = self.loss(batch)
+        self.losses.append(float(loss.detach()))
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], _: int) -> None:
+        self.validated += len(batch["id"])
+
+    def loss(self, batch: dict[str, Any]) -> torch.Tensor:
+        found = self.layer(batch["x"]).squeeze(1)
+        return torch.nn.functional.binary_cross_entropy_with_logits(found, batch["y"].float())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=0.05)
+
+
+def trained(root: Path, network: Network, **options: Any) -> None:
+    resume = options.pop("ckpt_path", None)
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing="callbacks" in options,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=root,
+        **options,
+    )
+    module = DatasetModule(
+        dataset(root), validation="train", columns=["id", "y"], pack={"x": ["a", "b"]}, batch_size=64, lanes=4
+    )
+    trainer.fit(network, datamodule=module, ckpt_path=resume)
+
+
+def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) -> None:
+    whole = Network()
+    trained(tmp_path, whole, max_epochs=2)
+    first, second = whole.seen[:STEPS], whole.seen[STEPS:]
+    assert len(second) == STEPS
+    assert sorted(chain.from_iterable(first)) == sorted(chain.from_iterable(second))
+    assert first != second
+    assert sum(whole.losses[-5:]) < 0.8 * sum(whole.losses[:5])
+
+    begun, steps = Network(), STEPS + 3
+    checkpoints = ModelCheckpoint(tmp_path, "cut", every_n_train_steps=steps)
+    trained(tmp_path, begun, max_epochs=2, callbacks=[checkpoints])
+    resumed = Network()
+    trained(tmp_path, resumed, max_epochs=2, ckpt_path=tmp_path / "cut.ckpt")
+    assert begun.seen[:steps] + resumed.seen == whole.seen
+    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+
+
+def test_validation_sees_every_row(tmp_path: Path) -> None:
+    network = Network()
+    trained(tmp_path, network, max_epochs=1, num_sanity_val_steps=0)
+    assert network.validated == dataset(tmp_path).rows["train"]

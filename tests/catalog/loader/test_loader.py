@@ -1,0 +1,365 @@
+"""Loaders over published files: what comes out, where it goes on, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.catalog.columns import COLUMNS, EXPECTED
+from tests.catalog.loader.worlds import groups, orders, published, worlds_of
+
+from headrace.catalog.device import Ragged
+from headrace.catalog.loader import decode, plan, slab
+from headrace.catalog.loader.loader import Loader, Options
+from headrace.catalog.loader.order import Order
+from headrace.catalog.reader import Dataset, open_dataset
+from headrace.schemas.errors import DataError, UsageError
+
+OPTIONS: dict[str, Any] = {"batch_size": 48, "lanes": 4, "seed": 1}
+
+
+def rows(count: int) -> pa.Table:
+    """Rows of every kind, each of which can be told from its `id`."""
+    numbers = np.arange(count)
+    return pa.table(
+        {
+            "id": numbers,
+            "x": numbers.astype(np.float32) / 2,
+            "odd": numbers % 2 == 1,
+            "pair": pa.array([[n, -n] for n in range(count)], pa.list_(pa.float32(), 2)),
+            "items": pa.array([list(range(n, n + n % 3)) for n in range(count)], pa.list_(pa.int32())),
+        }
+    )
+
+
+def check(batch: dict[str, Any]) -> None:
+    """Every entry of a batch is what belongs to its ids; padding is zeros."""
+    valid = batch.get("_valid", np.ones(len(batch["id"]), bool))
+    ids = np.where(valid, batch["id"], 0)
+    assert batch["id"].tolist() == ids.tolist()
+    assert batch["x"].dtype == np.float32
+    assert batch["x"].tolist() == (ids / 2).tolist()
+    assert batch["odd"].tolist() == (ids % 2 == 1).tolist()
+    assert batch["pair"].tolist() == np.stack([ids, -ids], axis=1).tolist()
+    items = batch["items"]
+    assert (items.values.dtype, items.offsets.dtype) == (np.int32, np.int64)
+    lists = [items.values[a:z].tolist() for a, z in zip(items.offsets, items.offsets[1:], strict=False)]
+    assert lists == [list(range(n, n + n % 3)) for n in ids.tolist()]
+    assert len(items.values) == items.offsets[-1]
+
+
+def plain(batch: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a batch's bytes, types and shapes."""
+    arrays: dict[str, Any] = {}
+    for name, value in batch.items():
+        parts = value if isinstance(value, Ragged) else (value,)
+        arrays[name] = [(part.dtype.str, part.shape, part.tobytes()) for part in parts]
+    return arrays
+
+
+def ids(batches: Any) -> list[int]:
+    """The ids of real rows, batch after batch."""
+    found: list[int] = []
+    for batch in batches:
+        found += batch["id"][batch["_valid"]].tolist() if "_valid" in batch else batch["id"].tolist()
+    return found
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Dataset:
+    """1,000 rows in three shards of several row groups."""
+    table = rows(1_000)
+    return published(
+        tmp_path,
+        (table.slice(0, 400), [100, 150, 150]),
+        (table.slice(400, 300), [300]),
+        (table.slice(700), [120, 0, 80, 100]),
+    )
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of 16 rows and slabs of 100, so that small splits have many."""
+    monkeypatch.setattr(plan, "WINDOW_ROWS", 16)
+    monkeypatch.setattr(slab, "ROWS", 100)
+
+
+@pytest.mark.usefixtures("small")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(groups.filter(any), orders, st.integers(1, 3), st.data())
+def test_every_row_of_every_column_comes_once(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], order: Order, threads: int, data: st.DataObject
+) -> None:
+    table = rows(sum(sizes))
+    cut = data.draw(st.integers(0, len(sizes)))
+    first = sum(sizes[:cut])
+    shards = [(table.slice(0, first), sizes[:cut]), (table.slice(first), sizes[cut:])]
+    dataset = published(tmp_path_factory.mktemp("world"), *(shard for shard in shards if shard[1]))
+    world = data.draw(st.sampled_from(worlds_of(order.lanes)))
+    kept = table.num_rows // order.batch_size * order.batch_size if order.drop_last is True else table.num_rows
+    if not kept:
+        with pytest.raises(UsageError, match="make no batch"):
+            dataset.numpy_loader("train", **loader_options(order))
+        return
+    found, steps = [], set()
+    for rank in range(world):
+        loader = dataset.numpy_loader("train", rank=rank, world_size=world, threads=threads, **loader_options(order))
+        batches = []
+        for batch in loader:
+            check(batch)
+            batches.append(batch)
+        found += ids(batches)
+        steps |= {len(batches), len(loader)}
+        if order.drop_last == "pad":
+            assert {len(batch["id"]) for batch in batches} == {order.batch_size // world}
+    assert len(steps) == 1
+    assert len(found) == len(set(found)) == kept
+
+
+def loader_options(order: Order) -> dict[str, Any]:
+    names = ("batch_size", "lanes", "shuffle", "seed", "drop_last")
+    return {name: getattr(order, name) for name in names}
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
+@pytest.mark.parametrize("drop_last", [True, False, "pad"])
+def test_it_goes_on_at_every_step_in_a_world_of_any_size(demo: Dataset, shuffle: Any, drop_last: Any) -> None:
+    options = OPTIONS | {"shuffle": shuffle, "drop_last": drop_last}
+    loader = demo.numpy_loader("train", **options)
+    loader.set_epoch(3)
+    states, whole = [loader.state_dict()], []
+    for batch in loader:
+        whole.append(plain(batch) | {"rows": sorted(ids([batch]))})
+        states.append(json.loads(json.dumps(loader.state_dict())))
+    assert len(whole) == len(loader) == (20 if drop_last is True else 21)
+    for step, state in enumerate(states):
+        assert len(json.dumps(state)) < 1024
+        again = demo.numpy_loader("train", **options)
+        again.load_state_dict(state)
+        assert (again.epoch, again.state_dict()) == (3, state)
+        tail = [plain(batch) | {"rows": sorted(ids([batch]))} for batch in again]
+        assert tail == whole[step:]
+    for world in (2, 4):
+        ranks = [demo.numpy_loader("train", rank=rank, world_size=world, **options) for rank in range(world)]
+        for rank in ranks:
+            rank.load_state_dict(states[7])
+        for number, parts in enumerate(zip(*ranks, strict=True)):
+            assert sorted(ids(parts)) == whole[7 + number]["rows"]
+            assert {json.dumps(rank.state_dict()) for rank in ranks} == {json.dumps(states[8 + number])}
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
+def test_threads_and_prefetch_change_no_byte(demo: Dataset, shuffle: Any) -> None:
+    def run(threads: int, prefetch: int | None) -> list[Any]:
+        options = OPTIONS | {"shuffle": shuffle, "threads": threads, "prefetch": prefetch}
+        return [plain(batch) for batch in demo.numpy_loader("train", **options)]
+
+    first = run(1, 0)
+    for threads, prefetch in [(1, 0), (2, None), (5, 1), (3, 100)]:
+        assert run(threads, prefetch) == first
+
+
+def test_an_iteration_is_an_epoch_from_its_first_step(demo: Dataset) -> None:
+    loader = demo.numpy_loader("train", **OPTIONS)
+    first, second = ids(loader), ids(loader)
+    assert first == second
+    loader.set_epoch(1)
+    assert ids(loader) != first
+    for _ in loader:
+        break
+    assert loader.state_dict()["step"] == 1
+    assert len(ids(loader)) == 960
+    loader.set_epoch(0)
+    assert (loader.state_dict()["step"], ids(loader)) == (0, first)
+
+
+def test_the_epoch_that_is_gone_on_with_may_be_set_again(demo: Dataset) -> None:
+    loader = demo.numpy_loader("train", **OPTIONS)
+    loader.set_epoch(2)
+    tail = ids(list(loader)[5:])
+    again = demo.numpy_loader("train", **OPTIONS)
+    again.load_state_dict({**loader.state_dict(), "step": 5})
+    again.set_epoch(2)
+    assert ids(again) == tail
+
+
+def test_unshuffled_rows_keep_their_order(demo: Dataset) -> None:
+    assert ids(demo.numpy_loader("train", batch_size=50, shuffle=False, drop_last=False)) == list(range(1_000))
+
+
+def test_batches_that_are_kept_keep_their_rows(demo: Dataset) -> None:
+    kept = list(demo.numpy_loader("train", batch_size=8, drop_last=False))
+    for batch in kept:
+        check(batch)
+    assert sorted(ids(kept)) == list(range(1_000))
+
+
+def test_memory_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slab, "ROWS", 48)
+    made: list[int] = []
+    options = Options(batch_size=8, lanes=4, prefetch=0)
+
+    def allocate(size: int) -> Any:
+        made.append(size)
+        return np.empty(size, np.uint8)
+
+    loader = Loader(published(tmp_path, (rows(4_000), [100] * 40)), "train", options, allocate=allocate)
+    assert sum(1 for _ in loader) == 500
+    # Of 84 slabs of 6 steps: a row group of a lane, 50 steps, reaches over 10, and another 10 may have been begun.
+    assert len(made) <= 22
+
+
+def test_every_kind_of_column_keeps_its_type(tmp_path: Path) -> None:
+    dataset = published(tmp_path, (COLUMNS, [2, 1]))
+    (batch,) = dataset.numpy_loader("train", batch_size=3, shuffle=False)
+    assert list(batch) == COLUMNS.column_names
+    for name, value in batch.items():
+        if isinstance(value, Ragged):
+            assert Ragged(value.values.tolist(), value.offsets.tolist()) == EXPECTED[name]
+        else:
+            assert value.tolist() == EXPECTED[name]
+            assert value.dtype == (bool if name == "flag" else np.float32 if name == "embedding" else name)
+
+
+def test_columns_come_in_the_order_given_and_matrices_after_them(demo: Dataset) -> None:
+    pack = {"dense": ["x", "odd"], "wide": ["pair", "id"]}
+    for shuffle in ("rows", "blocks", False):
+        for batch in demo.numpy_loader("train", ["items", "id", "x"], pack=pack, **OPTIONS, shuffle=shuffle):
+            assert list(batch) == ["items", "dense", "wide"]
+            number = batch["wide"][:, 2]
+            assert (batch["dense"].dtype, batch["dense"].shape) == (np.float32, (48, 2))
+            assert batch["dense"].tolist() == np.stack([number / 2, number % 2], axis=1).tolist()
+            assert batch["wide"].dtype == np.float64  # int64 beside float32
+            assert batch["wide"].tolist() == np.stack([number, -number, number], axis=1).tolist()
+
+
+def test_keys_times_and_groups_are_left_out(make: Any, catalog: Path) -> None:
+    make()
+    dataset = open_dataset(catalog / "demo")
+    column = dataset.manifest.columns[1].model_copy(update={"role": "key"})
+    dataset.__dict__["manifest"] = dataset.manifest.model_copy(update={"columns": (column,)})
+    (batch,) = dataset.numpy_loader("train", batch_size=4)
+    assert list(batch) == ["delay", "late"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "trian"}, r"demo@1 has no split 'trian'; did you mean 'train'\?"),
+        ({"split": "empty"}, "the split has no rows"),
+        ({"columns": ["idd"]}, r"demo@1 has no column 'idd'; did you mean 'id'"),
+        ({"columns": []}, "there is no column to read"),
+        ({"columns": ["id", "id"]}, "columns: 'id' more than once"),
+        ({"pack": {"m": ["y"]}}, r"demo@1 has no column 'y'"),
+        ({"pack": {"m": []}}, "matrix 'm' has no columns"),
+        ({"pack": {"m": ["items"]}}, "column 'items' has lists of any length, and cannot be in matrix 'm'"),
+        ({"pack": {"m": ["x"], "n": ["x"]}}, "pack: 'x' more than once"),
+        ({"pack": {"id": ["x"]}}, "columns and the names of matrices: 'id' more than once"),
+        ({"pack": {"_valid": ["x"]}}, "'_valid' is what rows that are real are told by"),
+        ({"batch_size": 1_008}, "1,000 rows make no batch of 1,008, and drop_last=True drops them all"),
+        ({"batch_size": 0}, "batch_size is 0; expected a whole number from 1"),
+        ({"batch_size": -8}, "batch_size is -8; expected a whole number from 1"),
+        ({"batch_size": 2.5}, r"batch_size is 2\.5; expected a whole number from 1"),
+        ({"batch_size": 50, "lanes": 4}, "a batch of 50 rows cannot be shared by 4 lanes"),
+        ({"batch_size": 64, "world_size": 3, "lanes": None}, "a batch of 64 rows cannot be shared by 3 ranks"),
+        ({"world_size": 3}, "4 lanes cannot be shared by 3 ranks; world_size can be 1, 2, 4"),
+        ({"world_size": 0}, "world_size is 0; expected a whole number from 1"),
+        ({"rank": 1}, "rank is 1, and there are 1 ranks, from 0"),
+        ({"lanes": -4}, "lanes is -4; expected a whole number from 1"),
+        ({"threads": 0}, "threads is 0; expected a whole number from 1"),
+        ({"prefetch": -1}, "prefetch is -1; expected a whole number from 0"),
+        ({"seed": -1}, "seed is -1; expected a whole number from 0"),
+        ({"shuffle": True}, "shuffle is True; expected 'rows' or 'blocks' or False"),
+        ({"drop_last": "no"}, "drop_last is 'no'; expected True or False or 'pad'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_a_file_is_opened(
+    demo: Dataset, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(Dataset, "local", lambda *_: pytest.fail("a file was asked for"))
+    with pytest.raises(UsageError, match=message):
+        demo.numpy_loader(**({"split": "train"} | OPTIONS | options))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("headrace-loader")]
+
+
+def test_nulls_and_text_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    table = pa.table({"x": [1.0, None], "y": [1, 2]})
+    with pytest.raises(UsageError, match=r"2 of 2 columns cannot be tensors:\n  x: double with nulls; fill them"):
+        published(tmp_path, (table, [2]), required=False).numpy_loader("train", batch_size=2)
+    dataset = published(tmp_path, (pa.table({"name": ["a"], "x": [1]}), [1]))
+    with pytest.raises(UsageError, match=r"name: string; turn it into ids") as caught:
+        dataset.numpy_loader("train", batch_size=1)
+    assert caught.value.hint == "name others: columns=['x']"
+
+
+def test_a_null_in_a_list_is_named(tmp_path: Path) -> None:
+    table = pa.table({"items": pa.array([[1], [None, 2]], pa.list_(pa.int32()))})
+    with pytest.raises(DataError, match="column 'items' has 1 nulls in its lists, and tensors have no nulls"):
+        list(published(tmp_path, (table, [2])).numpy_loader("train", batch_size=2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 96}, "other options: batch_size was 96, is 48"),
+        ({"seed": 2, "shuffle": "blocks"}, "other options: shuffle was 'blocks', is 'rows'; seed was 2, is 1"),
+        ({"lanes": 8}, "other options: lanes was 8, is 4"),
+        ({"split": "test"}, "other options: split was 'test', is 'train'"),
+        ({"drop_last": "pad"}, "other options: drop_last was 'pad', is True"),
+        ({"manifest_sha256": "0"}, "the manifests differ"),
+        ({"format": 2}, "the state is of format 2; this headrace knows 1"),
+        ({"step": 21}, "the state is of step 21, and an epoch has 20"),
+        ({"step": -1}, "step is -1; expected a whole number from 0"),
+        ({"epoch": None}, "epoch is None; expected a whole number from 0"),
+        ({"more": 1}, "is no state of a loader"),
+    ],
+)
+def test_a_state_of_another_loader_is_refused_by_name(demo: Dataset, change: dict[str, Any], message: str) -> None:
+    loader = demo.numpy_loader("train", **OPTIONS)
+    before = loader.state_dict()
+    with pytest.raises(UsageError, match=message):
+        loader.load_state_dict(before | change)
+    assert loader.state_dict() == before
+
+
+def test_a_state_of_another_version_names_both(demo: Dataset, tmp_path: Path) -> None:
+    other = published(tmp_path, (rows(1_000), [1_000]))
+    with pytest.raises(UsageError, match=r"the state is of .*demo@1, and this loader reads .*demo@2") as caught:
+        other.numpy_loader("train", **OPTIONS).load_state_dict(demo.numpy_loader("train", **OPTIONS).state_dict())
+    assert "demo@1, or begin anew" in caught.value.hint
+
+
+def test_without_lanes_those_of_the_state_are_taken(demo: Dataset) -> None:
+    options = {"batch_size": 48, "seed": 1}
+    state = demo.numpy_loader("train", **options, lanes=12).state_dict()
+    loader = demo.numpy_loader("train", **options, world_size=3)
+    assert loader.lanes == 12
+    loader.load_state_dict(state | {"lanes": 6})
+    assert loader.lanes == 6
+    with pytest.raises(UsageError, match="8 lanes cannot be shared by 3 ranks; world_size can be 1, 2, 4, 8"):
+        loader.load_state_dict(state | {"lanes": 8})
+
+
+def test_where_rows_go_in_steps() -> None:
+    slab: Any = None
+
+    def made(position: int, start: int, stop: int) -> list[Any]:
+        found = decode.rooms(slab, 3, position, 5, start, stop)
+        return [(room.place[0], room.place[2], room.shape, room.start, room.stop) for room in found]
+
+    assert made(7, 10, 30) == [
+        (1, slice(2, 5), (3,), 10, 13),
+        (slice(2, 5), slice(0, 5), (3, 5), 13, 28),
+        (5, slice(0, 2), (2,), 28, 30),
+    ]
+    assert made(0, 0, 5) == [(0, slice(0, 5), (5,), 0, 5)]
+    assert made(6, 0, 2) == [(1, slice(1, 3), (2,), 0, 2)]

@@ -1,0 +1,198 @@
+"""`headrace datasets tag | retire | gc`, and what `list` and `show` say of names and retired versions."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from tests.catalog.conftest import fill
+from tests.catalog.worlds import build_id
+
+from headrace.catalog.build import new_build
+from headrace.catalog.commit import publish
+from headrace.catalog.leases import take
+from headrace.catalog.store import open_store
+
+Invoke = Callable[..., Result]
+Document = Callable[..., dict[str, Any]]
+
+pytestmark = pytest.mark.usefixtures("catalog")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    """A catalog with three versions of `demo`."""
+    catalog = tmp_path / "published"
+    for _ in range(3):
+        build = new_build(catalog, "demo")
+        publish(catalog, "demo", build, fill(build))
+    return catalog
+
+
+def orphan(catalog: Path, dataset: str = "demo") -> Path:
+    """A build of 30 days ago that was never committed."""
+    path = catalog / dataset / "builds" / build_id(timedelta(days=30))
+    (path / "train").mkdir(parents=True)
+    shard = path / "train" / "part-00000.parquet"
+    shard.write_bytes(b"x" * 2048)
+    then = time.time() - timedelta(days=30).total_seconds()
+    os.utime(shard, (then, then))
+    return path
+
+
+def test_a_name_is_given_moved_and_removed(invoke: Invoke) -> None:
+    assert invoke("datasets", "tag", "demo").stdout == "demo has no names yet\n"
+    assert invoke("datasets", "tag", "demo", "prod", "1").stdout == "prod is demo@1\n"
+    assert invoke("datasets", "tag", "demo", "prod").stdout == "prod is demo@3, was demo@1\n"
+    assert invoke("datasets", "tag", "demo", "next", "prod").stdout == "next is demo@3\n"
+    lines = invoke("datasets", "tag", "demo").stdout.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["name", "version", "before"],
+        ["next", "3", "-"],
+        ["prod", "3", "1"],
+    ]
+    assert invoke("datasets", "show", "demo@prod").stdout.startswith("demo@3 ")
+    assert invoke("datasets", "tag", "demo", "prod", "--delete").stdout == "prod is removed, was demo@3\n"
+    assert invoke("datasets", "show", "demo@prod").exit_code == 2
+
+
+def test_a_name_as_json(document: Document) -> None:
+    moved = document("datasets", "tag", "demo", "prod", "2")
+    assert moved["command"] == "datasets tag"
+    assert moved["data"]["ref"].items() >= {"name": "prod", "version": 2, "before": None, "number": 1}.items()
+    assert document("datasets", "tag", "demo")["data"]["refs"] == [moved["data"]["ref"]]
+
+
+def test_a_name_is_moved_only_from_what_is_expected(invoke: Invoke, document: Document) -> None:
+    assert invoke("datasets", "tag", "demo", "prod", "1", "--expect", "none").exit_code == 0
+    assert invoke("datasets", "tag", "demo", "prod", "2", "--expect", "1").exit_code == 0
+    lost = invoke("datasets", "tag", "demo", "prod", "3", "--expect", "1")
+    assert lost.exit_code == 4
+    assert "prod is version 2, expected version 1; it was not moved" in lost.stderr
+    assert document("datasets", "tag", "demo", "prod", "3", "--expect", "none")["error"]["code"] == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demo", "prod", "9"], "demo has no version 9; it has 1 to 3"),
+        (["demo", "prod", "nxet"], "'nxet' is not a version"),
+        (["demo", "latest", "1"], "'latest' cannot be the name of a ref"),
+        (["demo", "7", "1"], "'7' cannot be the name of a ref"),
+        (["dmeo", "prod"], "no dataset 'dmeo'"),
+        (["demo@2", "prod"], "demo@2 names a version"),
+        (["demo", "prod", "--delete"], "there is no ref 'prod'"),
+        (["demo", "prod", "1", "--delete"], "version 1 is given as well"),
+        (["demo", "--delete"], "--delete and --expect are for one name"),
+        (["demo", "prod", "1", "--expect", "x"], "--expect takes a version or none, got 'x'"),
+    ],
+)
+def test_names_that_are_wrong(invoke: Invoke, words: list[str], message: str) -> None:
+    result = invoke("datasets", "tag", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_a_version_is_retired(invoke: Invoke, document: Document) -> None:
+    done = invoke("datasets", "retire", "demo@3", "--reason", "wrong labels")
+    assert done.stdout == "demo@3 is retired: wrong labels; latest is demo@2\n"
+    assert invoke("datasets", "show", "demo").stdout.startswith("demo@2 ")
+    opened = invoke("datasets", "show", "demo@3")
+    assert opened.exit_code == 1
+    assert "was retired on" in opened.stderr
+    assert "open demo@2" in opened.stderr
+    again = document("datasets", "retire", "demo@3", "--reason", "other")["data"]
+    assert (again["retired"]["reason"], again["latest"]) == ("wrong labels", 2)
+
+
+def test_a_version_in_use_is_not_retired(invoke: Invoke, catalog: Path) -> None:
+    invoke("datasets", "tag", "demo", "prod", "2")
+    take(open_store(catalog / "demo"), 2, "train-7")
+    refused = invoke("datasets", "retire", "demo@prod", "--reason", "x")
+    assert refused.exit_code == 4
+    assert "demo@2 is used by the ref prod, the job train-7" in refused.stderr
+    assert invoke("datasets", "retire", "demo@2", "--reason", "x", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demo", "--reason", "x"], "name the version to retire"),
+        (["demo@1"], "--reason"),
+        (["demo@1", "--reason", " "], "retired with a reason"),
+        (["demo@9", "--reason", "x"], "demo has no version 9"),
+    ],
+)
+def test_retiring_that_is_wrong(invoke: Invoke, words: list[str], message: str) -> None:
+    result = invoke("datasets", "retire", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_the_history_shows_names_and_what_is_retired(invoke: Invoke, document: Document) -> None:
+    invoke("datasets", "tag", "demo", "prod", "1")
+    invoke("datasets", "tag", "demo", "old", "1")
+    invoke("datasets", "retire", "demo@2", "--reason", "wrong labels")
+    lines = invoke("datasets", "show", "demo").stdout.splitlines()[-4:]
+    assert lines[0].split() == ["version", "published", "rows", "names", "retired"]
+    assert lines[2].endswith("wrong labels")
+    assert lines[3].split()[-2:] == ["old,", "prod"]
+    versions = document("datasets", "show", "demo")["data"]["versions"]
+    assert [version["refs"] for version in versions] == [[], [], ["old", "prod"]]
+    assert [version["retired"] for version in versions] == [None, "wrong labels", None]
+
+
+def test_garbage_is_shown_and_only_then_deleted(invoke: Invoke, document: Document, catalog: Path) -> None:
+    assert invoke("datasets", "gc").stdout == "no garbage\n"
+    invoke("datasets", "retire", "demo@1", "--reason", "wrong labels")
+    left = orphan(catalog)
+    shown = invoke("datasets", "gc", "demo")
+    assert shown.exit_code == 0
+    assert f"demo/builds/{left.name} 1 2.0 KiB never committed, untouched since 20" in " ".join(shown.stdout.split())
+    assert "version 1, retired on" in shown.stdout
+    assert shown.stdout.endswith("; nothing was deleted: --delete does\n")
+    assert left.exists()
+    data = document("datasets", "gc")["data"]
+    assert (data["deleted"], len(data["datasets"][0]["garbage"])) == (False, 2)
+    gone = invoke("datasets", "gc", "--delete")
+    assert gone.stdout.endswith(" deleted\n")
+    assert not left.exists()
+    assert len(list((catalog / "demo" / "builds").iterdir())) == 2
+    assert invoke("datasets", "verify", "demo@2").exit_code == 0
+    assert invoke("datasets", "gc").stdout == "no garbage\n"
+
+
+def test_a_dataset_that_cannot_be_read_is_left_alone(invoke: Invoke, document: Document, catalog: Path) -> None:
+    build = new_build(catalog, "other")
+    publish(catalog, "other", build, fill(build))
+    damaged, fine = orphan(catalog), orphan(catalog, "other")
+    (catalog / "demo" / "_log" / f"{2:020d}.json").unlink()
+    result = invoke("datasets", "gc", "--delete")
+    assert result.exit_code == 1
+    assert "no garbage was collected in demo: there are versions up to 3, and no commit record of" in result.stderr
+    assert (damaged.exists(), fine.exists()) == (True, False)
+    refused = document("datasets", "gc")
+    assert refused["ok"] is False
+    assert [one["dataset"] for one in refused["data"]["refused"]] == ["demo"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dmeo"], "no dataset 'dmeo'"),
+        (["demo@2"], "demo@2 names a version"),
+        (["--older-than", "week"], "--older-than 'week' is not an age"),
+        (["--older-than", "0d"], "an hour is the least"),
+        (["--catalog", "nowhere"], "no catalog at"),
+    ],
+)
+def test_garbage_that_is_asked_for_wrongly(invoke: Invoke, words: list[str], message: str) -> None:
+    result = invoke("datasets", "gc", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
