@@ -1,0 +1,47 @@
+"""The loader on a dataset in an object store."""
+
+from __future__ import annotations
+
+import numpy as np
+import obstore
+import polars as pl
+import pytest
+from tests.stores.conftest import Make
+from tests.stores.servers import Moto
+
+from headrace import open_dataset
+from headrace.catalog.store import open_store
+from headrace.schemas.errors import DataError
+
+ROWS = 1_000
+FRAME = pl.DataFrame({"id": range(ROWS), "x": [n / 2 for n in range(ROWS)]})
+
+
+def shards(moto: Moto) -> int:
+    return sum(method == "GET" and ".parquet" in path for method, path in moto.requests)
+
+
+def test_every_row_once_and_every_shard_fetched_once(make: Make, catalog: str, moto: Moto) -> None:
+    make(frame=FRAME)
+    loader = open_dataset(f"{catalog}/demo").numpy_loader("train", ["id", "x"], batch_size=128, drop_last=False)
+    assert shards(moto) == 0
+    orders = []
+    for epoch in range(2):
+        loader.set_epoch(epoch)
+        batches = list(loader)
+        ids = np.concatenate([batch["id"] for batch in batches])
+        assert sorted(ids) == list(range(ROWS))
+        assert (np.concatenate([batch["x"] for batch in batches]) == ids / 2).all()
+        orders.append(ids)
+    assert (orders[0] != orders[1]).any()
+    files = open_dataset(f"{catalog}/demo").manifest.splits["train"].files
+    assert shards(moto) == len(files)
+
+
+def test_a_shard_that_is_gone_is_named_and_no_thread_waits(make: Make, catalog: str) -> None:
+    made = make(frame=FRAME)
+    dataset = open_dataset(f"{catalog}/demo")
+    path = dataset.manifest.splits["train"].files[0].path
+    obstore.delete(open_store(f"{catalog}/demo"), f"builds/{made.build}/{path}")
+    with pytest.raises(DataError, match=path):
+        list(dataset.numpy_loader("train", ["id"], batch_size=128))
