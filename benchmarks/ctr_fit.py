@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from benchmarks.ctr_pipeline import pipeline
-from benchmarks.fit_alone import fit_alone, keep, measured
+from benchmarks.fit_alone import alone, fit_alone, keep, measured
 from benchmarks.machine import describe
-from benchmarks.measure import measure
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ctr-fit-", dir=options.folder) as name:
         folder = Path(name)
         words = ["--source", options.source, "--threads", options.threads, "--alone", folder]
-        run = measure([sys.executable, "-m", "benchmarks.ctr_fit", *map(str, words)])
+        run = alone("benchmarks.ctr_fit", words)
         found = json.loads((folder / "found.json").read_text())
         result = {
             "rows": sum(pq.read_metadata(file).num_rows for file in files),

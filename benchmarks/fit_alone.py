@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.measure import Measurement
+from benchmarks.measure import Measurement, measure
 from headrace.engines.executor import InlineExecutor
 from headrace.engines.open import CPU
 from headrace.pipelines.fit import fit
@@ -37,6 +38,14 @@ def fit_alone(pipeline: Pipeline, catalog: Path, threads: int) -> dict[str, obje
         }
         lock.remove()
     return found
+
+
+def alone(module: str, words: Sequence[object]) -> Measurement:
+    """Measure a benchmark's module in a process of its own, which finds it whatever folder this one is in."""
+    root = str(Path(__file__).parents[1])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return measure([sys.executable, "-m", module, *map(str, words)], env=env)
 
 
 def measured(run: Measurement) -> dict[str, float]:

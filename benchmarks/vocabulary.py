@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -22,9 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.fit_alone import fit_alone, keep, measured
+from benchmarks.fit_alone import alone, fit_alone, keep, measured
 from benchmarks.machine import describe
-from benchmarks.measure import measure
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.contract import Column, Contract
 
@@ -105,7 +103,7 @@ def main() -> None:
         folder = Path(name)
         source = write_source(folder / "source", options.values, options.kind)
         words = ["--values", options.values, "--kind", options.kind, "--threads", options.threads, "--alone", folder]
-        run = measure([sys.executable, "-m", "benchmarks.vocabulary", *map(str, words)])
+        run = alone("benchmarks.vocabulary", words)
         found = json.loads((folder / "found.json").read_text())
         assert found.pop("vocabularies") == [options.values]
         result = {

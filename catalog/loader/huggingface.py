@@ -34,10 +34,10 @@ class LoaderTrainer(Trainer):
     """
 
     def __init__(self, *arguments: Any, loader: Loader, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+        callbacks = [*(named.pop("callbacks", None) or ()), _Place(loader)]
+        super().__init__(*arguments, callbacks=callbacks, **named)
         self.loader = loader
         self.args.ignore_data_skip = True
-        self.add_callback(_Place(loader))  # type: ignore[no-untyped-call]
 
     def get_train_dataloader(self) -> Loader:  # type: ignore[override]  # any iterable of batches does
         return self.loader
