@@ -34,8 +34,8 @@ class LoaderTrainer(Trainer):
     """
 
     def __init__(self, *arguments: Any, loader: Loader, **named: Any) -> None:
-        callbacks = [*(named.pop("callbacks", None) or ()), _Place(loader)]
-        super().__init__(*arguments, callbacks=callbacks, **named)
+        named["callbacks"] = [*(named.get("callbacks") or ()), _Place(loader)]
+        super().__init__(*arguments, **named)
         self.loader = loader
         self.args.ignore_data_skip = True
 
