@@ -244,7 +244,8 @@ def _refuse_others(steps: Sequence[Any], allow: Collection[str]) -> None:
     if modules:
         raise _NotAllowed(
             f"has steps of {', '.join(modules)}, which may not be imported",
-            hint=f"if you trust them: FittedPipeline.load(folder, allow={modules})",
+            hint=f"if you trust them: {' '.join(f'--allow {m}' for m in modules)}, or "
+            f"FittedPipeline.load(folder, allow={modules})",
         )
 
 

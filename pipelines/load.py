@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from headrace.pipelines.model import Allowed, Baseline, Output, Part, Pipeline, Source
 from headrace.schemas.errors import HeadraceError, PipelineError
 from headrace.schemas.odcs import load_contract
+from headrace.schemas.yaml import read_yaml
 
 GALLERY = Path(__file__).parent / "gallery"
 _LOG = logging.getLogger("headrace")
@@ -72,7 +73,7 @@ def load_pipeline(
 def from_yaml(path: Path, changes: Mapping[str, str] | None = None, allow: Collection[str] = ()) -> Pipeline:
     """A pipeline from YAML. Paths in it are relative to the file; a source with a root has its own."""
     try:
-        plain = yaml.safe_load(path.read_text())
+        plain = read_yaml(path.read_text())
     except FileNotFoundError:
         raise PipelineError("no such file", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as problem:
@@ -152,7 +153,7 @@ def _changed(plain: dict[str, Any], changes: Mapping[str, str], where: str) -> d
             if not isinstance(place, dict):
                 raise PipelineError(f"--set {dotted}: {folder!r} has no fields", where=where)
         try:
-            place[last] = yaml.safe_load(text) if last != "root" else text
+            place[last] = read_yaml(text) if last != "root" else text
         except yaml.YAMLError:
             place[last] = text
     return plain

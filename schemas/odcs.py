@@ -29,6 +29,7 @@ from headrace.schemas.contract import Contract
 from headrace.schemas.errors import CapabilityError, ContractError
 from headrace.schemas.odcs_read import read_table
 from headrace.schemas.odcs_write import write_table
+from headrace.schemas.yaml import Loader
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard
@@ -185,8 +186,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which takes the last of two equal keys, made to refuse them."""
+class _UniqueKeys(Loader):
+    """The loader, which takes the last of two equal keys, made to refuse them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()

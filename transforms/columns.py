@@ -81,9 +81,11 @@ class Columns(BaseModel):
             raise PipelineError(f"the selector {self.selector!r} does not work here: {problem}") from None
         names = tuple(n for n in matched if n not in kept and not n.startswith("__"))
         if not names:
+            here = [n for n in schema.names() if not n.startswith("__")]
+            apart = [n for n in matched if n in kept and n in here]
             raise PipelineError(
                 f"the selector {self.selector!r} matches no column (target, key and split columns never match)",
-                hint=f"the columns here are {', '.join(schema.names())}",
+                hint=f"to change {apart[0]!r}, name it" if apart else f"the columns here are {', '.join(here)}",
             )
         return Columns(names=names)
 

@@ -55,6 +55,7 @@ class LookupJoin(Join):
     Examples
     --------
     >>> from headrace.engines.cpu import CpuEngine
+    >>> from headrace.transforms.table import Table
     >>> planes = Table(pl.DataFrame({"tail": ["N1", "N2", "N1"], "seats": [100, 50, 120]}))
     >>> joined = LookupJoin(table="planes", on="tail", keep="last").bind({"planes": planes})
     >>> joined.apply(pl.LazyFrame({"tail": ["N2", "N1", None]}), CpuEngine()).collect()["seats"].to_list()
@@ -165,6 +166,7 @@ class AsOfJoin(Join):
     --------
     >>> from datetime import datetime
     >>> from headrace.engines.cpu import CpuEngine
+    >>> from headrace.transforms.table import Table
     >>> times = [datetime(2024, 1, 1, hour) for hour in (0, 6, 12)]
     >>> weather = Table(pl.DataFrame({"at": times, "wind": [1.0, 2.0, 3.0]}))
     >>> joined = AsOfJoin(table="weather", on="at", lag="1h").bind({"weather": weather})

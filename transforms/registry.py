@@ -237,7 +237,7 @@ def _imported(path: str, allowed: Collection[str]) -> type[Operator]:
         listed = f"allowed are {', '.join(sorted(allowed))}" if allowed else "none are allowed here"
         raise PipelineError(
             f"the operator {path!r} is in a module that may not be imported; {listed}",
-            hint=f"if you trust it, allow the module {module!r} where you load the pipeline",
+            hint=f"if you trust it: --allow {module}, or load_pipeline(..., allow=[{module!r}])",
         )
     try:
         found: Any = importlib.import_module(module)

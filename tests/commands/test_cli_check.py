@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import Result
 
@@ -84,3 +86,40 @@ def test_a_damaged_file_is_named(invoke: Callable[..., Result], shop: Path) -> N
     result = invoke("check", shop)
     assert result.exit_code == 1
     assert "orders-2025-03.parquet" in result.stderr
+
+
+OWN = """
+import polars as pl
+from headrace.transforms.base import Transform
+from headrace.transforms.columns import Columns
+
+class Twice(Transform):
+    columns: Columns
+
+    def apply(self, frame, engine):
+        return frame.with_columns(pl.col(column) * 2 for column in self.columns)
+"""
+
+
+def test_operators_of_ones_own_are_imported_where_that_is_allowed(
+    invoke: Callable[..., Result], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(shop.parent)
+    (shop.parent / "own_steps.py").write_text(OWN)
+    text = shop.read_text().replace("steps:\n", "steps:\n  - own_steps:Twice: {columns: [price]}\n", 1)
+    shop.write_text(text)
+    refused = invoke("plan", shop)
+    assert refused.exit_code == 2
+    assert "--allow own_steps" in refused.stderr
+    assert invoke("plan", shop, "--allow", "own_steps").exit_code == 0
+
+
+def test_a_field_called_on_needs_no_quotes(invoke: Callable[..., Result], shop: Path) -> None:
+    pl.DataFrame({"country": ["DE", "FR"], "vat": [19, 20]}).write_parquet(shop.parent / "vat.parquet")
+    text = shop.read_text()
+    text = text.replace("steps:\n", "steps:\n  - LookupJoin: {table: vat, on: country}\n", 1)
+    text = text.replace("  path: data/*.parquet", "  tables: {vat: vat.parquet}\n  path: data/*.parquet", 1)
+    shop.write_text(text)
+    result = invoke("plan", shop)
+    assert result.exit_code == 0, result.stderr

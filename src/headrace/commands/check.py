@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.commands.layout import table
-from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
+from headrace.commands.options import allow_option, catalog_option, overrides, pipeline_argument, set_option
 from headrace.commands.terminal import common_options, json_option, terminal
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 @click.command()
 @pipeline_argument
 @set_option
+@allow_option
 @catalog_option
 @json_option
 @common_options
-def check(pipeline: str, settings: tuple[str, ...], catalog: str) -> None:
+def check(pipeline: str, settings: tuple[str, ...], modules: tuple[str, ...], catalog: str) -> None:
     """Check a pipeline: its definition, its columns against the contract, its files by their footers, and whether the
     GPU engine can run it. Reads no rows."""
     from headrace.commands.gpu_report import gpu_report
@@ -32,7 +33,7 @@ def check(pipeline: str, settings: tuple[str, ...], catalog: str) -> None:
     from headrace.pipelines.vocabularies import FromCatalog
     from headrace.schemas.dtypes import dtype_name
 
-    loaded = load_pipeline(pipeline, overrides(settings))
+    loaded = load_pipeline(pipeline, overrides(settings), allow=modules)
     known = FromCatalog(catalog, loaded.name, loaded.source.root, required=False)
     resolved = resolve(loaded, read_tables(loaded, rows=False), known)
     files = locate(loaded)

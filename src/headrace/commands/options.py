@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -14,6 +16,13 @@ def _catalog(context: click.Context, parameter: click.Parameter, value: str) -> 
     from headrace.catalog.place import Place
 
     Place.of(value)
+    return value
+
+
+def _modules(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The modules, which can be imported from the folder that the command runs in."""
+    if value and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
     return value
 
 
@@ -52,6 +61,15 @@ gpu_option = click.option(
     metavar="KEY=VALUE",
     help="How GPU workers are set up: pool=0.8 (of the memory), spill=true, protocol=tcp, device_memory=, interface=. "
     "May be given several times.",
+)
+allow_option = click.option(
+    "--allow",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    callback=_modules,
+    help="Import this module, whose operators the pipeline names as MODULE:CLASS; it is looked for in this folder as "
+    "well. Only code that you trust. May be given several times.",
 )
 pipeline_argument = click.argument("pipeline", metavar="PIPELINE")
 dataset_argument = click.argument("dataset", metavar="DATASET[@VERSION]")

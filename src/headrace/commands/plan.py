@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.commands.layout import bytes_in_words, table
-from headrace.commands.options import catalog_option, overrides, pipeline_argument, set_option
+from headrace.commands.options import allow_option, catalog_option, overrides, pipeline_argument, set_option
 from headrace.commands.terminal import common_options, json_option, terminal
 
 if TYPE_CHECKING:
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 @click.command()
 @pipeline_argument
 @set_option
+@allow_option
 @catalog_option
 @click.option("--partition-bytes", type=click.IntRange(1 << 16), help="Uncompressed bytes that one task works on.")
 @json_option
 @common_options
-def plan(pipeline: str, settings: tuple[str, ...], catalog: str, partition_bytes: int | None) -> None:
+def plan(
+    pipeline: str, settings: tuple[str, ...], modules: tuple[str, ...], catalog: str, partition_bytes: int | None
+) -> None:
     """Show the passes over the data and what each serves, partitions, exchanges, bytes, tasks and memory. Runs
     nothing and reads no rows."""
     from headrace.engines.budget import partition_bytes_for
@@ -32,7 +35,7 @@ def plan(pipeline: str, settings: tuple[str, ...], catalog: str, partition_bytes
     from headrace.pipelines.sources import locate, read_tables
     from headrace.pipelines.vocabularies import FromCatalog
 
-    loaded = load_pipeline(pipeline, overrides(settings))
+    loaded = load_pipeline(pipeline, overrides(settings), allow=modules)
     known = FromCatalog(catalog, loaded.name, loaded.source.root, required=False)
     resolved = resolve(loaded, read_tables(loaded, rows=False), known)
     made = make_plan(loaded, resolved, locate(loaded), partition_bytes or partition_bytes_for("cpu"), known.notes)

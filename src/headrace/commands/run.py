@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.commands.options import (
+    allow_option,
     catalog_option,
     cluster_option,
     gpu_option,
@@ -17,7 +18,7 @@ from headrace.commands.options import (
 )
 from headrace.commands.orchestrator import choose_orchestrator
 from headrace.commands.terminal import Terminal, common_options, json_option, terminal
-from headrace.schemas.errors import HeadraceError, RunError
+from headrace.schemas.errors import HeadraceError, RunError, UsageError
 
 if TYPE_CHECKING:
     from headrace.pipelines.model import Pipeline
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @pipeline_argument
 @set_option
+@allow_option
 @click.option(
     "--engine",
     type=click.Choice(["auto", "cpu", "gpu"]),
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 def run(
     pipeline: str,
     settings: tuple[str, ...],
+    modules: tuple[str, ...],
     engine: Any,
     cluster: str,
     strict_gpu: bool,
@@ -88,9 +91,14 @@ def run(
     )
     set_fields = overrides(settings)
     if led_by.name == "prefect":
+        if modules:
+            raise UsageError(
+                "a flow imports no modules that are allowed here",
+                hint="--orchestrator none, or name a pipeline in Python: file.py:object",
+            )
         record = run_in_prefect(pipeline, set_fields, options)
     else:
-        record = _run_here(load_pipeline(pipeline, set_fields), options, screen)
+        record = _run_here(load_pipeline(pipeline, set_fields, allow=modules), options, screen)
     finish(record, catalog, screen)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from headrace.commands.options import catalog_option, dataset_argument, dataset_uri
+from headrace.commands.options import allow_option, catalog_option, dataset_argument, dataset_uri
 from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.schemas.errors import ConflictError, DataError, UsageError
 
@@ -17,10 +17,13 @@ from headrace.schemas.errors import ConflictError, DataError, UsageError
 @click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
 @click.option("--history", default="", metavar="FILES", help="Earlier rows, for steps that look back in time.")
 @click.option("--force", is_flag=True, help="Write over OUTPUT if it is there.")
+@allow_option
 @catalog_option
 @json_option
 @common_options
-def transform(dataset: str, input_: str, output: Path, history: str, force: bool, catalog: str) -> None:
+def transform(
+    dataset: str, input_: str, output: Path, history: str, force: bool, modules: tuple[str, ...], catalog: str
+) -> None:
     """Make the features of the rows in INPUT (Parquet: a file, a folder or a pattern), write them to OUTPUT.
 
     One row of features for each row of INPUT, in its order; no row is checked against the contract or left out. The
@@ -43,7 +46,7 @@ def transform(dataset: str, input_: str, output: Path, history: str, force: bool
     from headrace.pipelines.sources import read_files
     from headrace.schemas.footers import find_files
 
-    fitted = FittedPipeline.load(state.parent)
+    fitted = FittedPipeline.load(state.parent, allow=modules)
     read, earlier = find_files(input_), find_files(history) if history else ()
     if output.exists() and any(output.samefile(path) for path in (*read, *earlier)):
         raise UsageError(
