@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import polars as pl
 
-from headrace.catalog.manifest import Column
+from headrace.catalog.manifest import Column, Scalar
 from headrace.catalog.reader import Dataset
 from headrace.catalog.sketch import Sketch
 from headrace.catalog.vocabulary import ID, Vocabulary, columns_with, read_vocabulary
@@ -39,6 +40,26 @@ def in_ids_of(first: Dataset, second: Dataset, name: str, found: Sketch) -> Sket
     column = found.column
     values = None if column.values is None else moved(column.values)
     return Sketch(replace(column, values=values), found.stride, moved(found.sample))
+
+
+def named_by(first: Dataset, second: Dataset, name: str) -> Callable[[Scalar], Scalar]:
+    """What the numbers stand for that `in_ids_of` gives: a value, as JSON has it, or what an id without one means.
+
+    Numbers of a column that has no vocabulary on one side are returned as they are.
+    """
+    if not all(name in {c.name for c in columns_with(d)} for d in (first, second)):
+        return lambda number: number
+    one, two = read_vocabulary(first, name), read_vocabulary(second, name)
+
+    def named(number: Scalar) -> Scalar:
+        known, place = (one, int(number)) if int(number) < one.cardinality else (two, int(number) - one.cardinality)
+        if meaning := known.meaning(place):
+            return f"({meaning})"
+        values = known.table.row(place - known.first_id, named=True)
+        words = [value if isinstance(value, int | str) else str(value) for value in map(values.get, known.values)]
+        return words[0] if len(words) == 1 else ", ".join(map(str, words))
+
+    return named
 
 
 def _meaning(column: Column) -> tuple[object, ...]:

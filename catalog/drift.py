@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field, FiniteFloat
 
 from headrace.catalog import shift
-from headrace.catalog.common_ids import in_ids_of
+from headrace.catalog.common_ids import in_ids_of, named_by
 from headrace.catalog.manifest import Manifest, Scalar
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import Count, Record
@@ -58,7 +58,9 @@ class ColumnDrift(Record):
     nulls: Pair | None = Field(description="shares of the rows")
     distinct: Pair | None = Field(description="numbers of distinct values")
     mean_shift: FiniteFloat | None = Field(description="of numbers, in standard deviations of the first")
-    new: tuple[Scalar, ...] = Field(description="among the second's ten most frequent values, and not in the first")
+    new: tuple[Scalar, ...] = Field(
+        description="among the second's ten most frequent values, and not in the first; ids as values"
+    )
     vanished: tuple[Scalar, ...] = Field(description="the other way round")
 
 
@@ -136,7 +138,17 @@ def compare_splits(first: Dataset, split: str, second: Dataset, other: str) -> D
         for name, found in sketches_of(second, other).items()
         if name not in rows
     }
-    return compare(one, two, ids, names)
+    found = compare(one, two, ids, names)
+    return found.model_copy(update={"columns": tuple(_in_words(c, first, second) for c in found.columns)})
+
+
+def _in_words(column: ColumnDrift, first: Dataset, second: Dataset) -> ColumnDrift:
+    """Ids that are new or have vanished by the values that they stand for."""
+    if not (column.new or column.vanished):
+        return column
+    named = named_by(first, second, column.name)
+    sides = {"new": tuple(map(named, column.new)), "vanished": tuple(map(named, column.vanished))}
+    return column.model_copy(update=sides)
 
 
 def identifying(manifest: Manifest) -> set[str]:

@@ -66,3 +66,16 @@ def test_drift_does_not_see_that_ids_were_given_anew(make: Make, tmp_path: Path)
     assert {i + 2 for i in counts(first) if i > 1} == {i for i in counts(second) if i > 3}
     found = next(c for c in compare_splits(first, "train", second, "train").columns if c.name == "c")
     assert (found.psi, found.verdict, found.new, found.vanished) == (0.0, "stable", (), ())
+
+
+def test_new_and_vanished_ids_are_named_by_their_values(make: Make, tmp_path: Path) -> None:
+    later = small().with_columns(pl.col("c").replace({"b": "z"}))
+    first, second = opened(make, tmp_path / "catalog", small(), later)
+    found = next(c for c in compare_splits(first, "train", second, "train").columns if c.name == "c")
+    assert (found.new, found.vanished) == (("z",), ("b",))
+
+
+def test_an_id_without_a_value_is_named_by_what_it_means(make: Make, tmp_path: Path) -> None:
+    first, second = opened(make, tmp_path / "catalog", small().with_columns(pl.col("c").fill_null("a")), small())
+    found = next(c for c in compare_splits(first, "train", second, "train").columns if c.name == "c")
+    assert found.new == ("(null)",)
