@@ -30,6 +30,7 @@ from headrace.pipelines.work import Work, open_work, save_record, saved_record, 
 from headrace.schemas.errors import DataError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.schemas.rules import REASONS
+from headrace.transforms import sequences
 
 PIECES = "pieces"
 LABELS = "labels"
@@ -87,9 +88,12 @@ def apply(
     rows = rows_by_split(read_layout(work), shard_rows)
     empty = [name for name, count in zip(work.pipeline.split.names, rows, strict=True) if not count]
     if empty:
+        last_rows = any(isinstance(placed.step, sequences.Sequence) for placed in work.resolved.steps)
         raise DataError(
             f"no row in the split(s) {'; '.join(f'{name} ({work.pipeline.split.rules[name]})' for name in empty)}",
-            hint="change the split, or look at what the steps filter",
+            hint="Sequence keeps the last row of each entity: split by a hash of the entity"
+            if last_rows
+            else "change the split, or look at what the steps filter",
             where=work.pipeline.name,
         )
     return ApplyRecord(rows=work.plan.rows, shard_rows=dict(shard_rows), nulls=dict(nulls), fallbacks=tuple(fallbacks))

@@ -10,7 +10,7 @@ import polars as pl
 
 from headrace.pipelines.locks import WorkLock
 from headrace.pipelines.runs import RunFailure
-from headrace.schemas.errors import CapabilityError, HeadraceError, RunError
+from headrace.schemas.errors import CapabilityError, DataError, HeadraceError, RunError
 
 
 def failure(problem: BaseException) -> RunFailure:
@@ -31,6 +31,12 @@ def told(lock: WorkLock | None = None) -> Iterator[None]:
     except pl.exceptions.PanicException as problem:
         # It is no Exception: without this it would pass for an interruption.
         raise RunError(f"Polars panicked: {_first_line(problem)}", hint="this is a bug; please report it") from problem
+    except pl.exceptions.InvalidOperationError as problem:
+        text = _first_line(problem)
+        if "conversion from" not in text:
+            raise
+        hint = "Cast(..., invalid: null) makes such values null; a contract's rules can refuse their rows"
+        raise DataError(f"a value does not fit its type: {text}", hint=hint) from problem
     except MemoryError as problem:
         raise RunError("out of memory", hint="run with smaller partitions: --partition-bytes") from problem
     except Exception as problem:

@@ -46,6 +46,23 @@ def test_a_split_without_rows_is_an_error_that_names_it(make: Make, tmp_path: Pa
         published(make([], split=split), tmp_path)
 
 
+def test_a_split_that_a_sequence_leaves_without_rows_says_why(make: Make, tmp_path: Path) -> None:
+    steps = [{"Sequence": {"columns": ["x"], "by": ["c"], "order": "at", "max_length": 3}}]
+    split = {**BY_TIME, "starts": {"test": "2024-01-02"}}
+    rows = small().with_columns(c=pl.lit("one"))
+    with pytest.raises(DataError, match=r"no row in the split\(s\) train") as caught:
+        published(make(steps, rows, split=split, output={"features": ["x"]}), tmp_path)
+    assert caught.value.hint == "Sequence keeps the last row of each entity: split by a hash of the entity"
+
+
+def test_a_value_that_a_cast_cannot_hold_says_what_to_do(make: Make, tmp_path: Path) -> None:
+    cast = [{"Cast": {"columns": ["c"], "dtype": "Int32"}}]
+    with pytest.raises(DataError, match=r"a value does not fit its type: .* column 'c'") as caught:
+        published(make(cast), tmp_path)
+    assert "invalid: null" in caught.value.hint
+    published(make([{"Cast": {"columns": ["c"], "dtype": "Int32", "invalid": "null"}}]), tmp_path)
+
+
 def test_the_label_is_drawn_over_weeks_and_splits(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(stages, "label_over_time", lambda work: seen.append(label_over_time(work)))
