@@ -137,6 +137,8 @@ class FittedPipeline(BaseModel):
 
         Parameters
         ----------
+        folder
+            That it was saved to, or the file in it that `Dataset.state_path` names.
         allow
             Modules whose operators the pipeline may name beside those of headrace; they are imported.
 
@@ -147,7 +149,7 @@ class FittedPipeline(BaseModel):
         PipelineError
             A step of a module that is not allowed.
         """
-        path = Path(folder) / FILE
+        path = Path(folder) if Path(folder).name == FILE else Path(folder) / FILE
         try:
             plain = json.loads(path.read_bytes())
         except (OSError, ValueError) as problem:
@@ -158,7 +160,7 @@ class FittedPipeline(BaseModel):
                 where=str(path),
                 hint="upgrade headrace",
             )
-        context = TableFolder(Path(folder))
+        context = TableFolder(path.parent)
         try:
             _refuse_others(plain["steps"], allow)
             steps = tuple(operator_from_plain(step, context=context, allowed=allow) for step in plain["steps"])

@@ -157,8 +157,10 @@ def _drop_null(place: Place) -> Carried:
 
 
 def _function(place: Place) -> Carried:
-    function = place.param("f") or {}
-    why = f"the function {function.get('module', '?')}.{function.get('qualname', '?')} is code, which is not imported"
+    function = place.param("f")
+    parts = (function.get("module"), function.get("qualname")) if isinstance(function, dict) else ()
+    named = [str(part) for part in parts if part]
+    why = f"{'the function ' + '.'.join(named) if named else 'a function'} is code, which is not imported"
     if place.node.operator == "Filter":
         return Carried(notes=[(tuple(place.columns), f"{why}: no row is left out", "write it as a Filter")])
     return lost(place, why, "write it as a Derive")

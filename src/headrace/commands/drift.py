@@ -108,5 +108,11 @@ def _values(column: ColumnDrift) -> str:
 
 
 def _some(sign: str, values: tuple[Scalar, ...]) -> list[str]:
-    shown = [f"{sign}{str(value)[:20]}" for value in values[:_SHOWN]]
+    shown = [f"{sign}{_short(value)}" for value in values[:_SHOWN]]
     return [*shown, f"{sign}..."] if len(values) > _SHOWN else shown
+
+
+def _short(value: Scalar) -> str:
+    """A value in few characters; a number below 0 in brackets, so that its sign is not taken for ours."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)[:20]
+    return f"({text})" if text.startswith("-") else text

@@ -79,6 +79,7 @@ def test_lists_are_cut_as_pythons_are(start: int, end: int | None, expected: lis
         ("HashBucket", "float64", {"num_buckets": 10}, "takes"),
         ("ListSlice", "list[int64]", {"start": -3, "end": 2}, "headrace has no such step"),
         ("LambdaOp", "int64", {"f": {"module": "shop", "qualname": "double"}}, "the function shop.double is code"),
+        ("LambdaOp", "int64", {"f": "<lambda>"}, "a function is code"),
         ("Groupby", "int64", {}, "Groupby is not known to this import"),
     ],
 )
