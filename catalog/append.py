@@ -12,9 +12,12 @@ from typing import Final
 from headrace.catalog import log
 from headrace.catalog.appended import appended, differences, other_steps
 from headrace.catalog.build import MANIFEST, Build, UploadAll
+from headrace.catalog.card import CARD
 from headrace.catalog.commit import Published, publish
-from headrace.catalog.leases import leased
+from headrace.catalog.croissant import CROISSANT
+from headrace.catalog.leases import Held, leased
 from headrace.catalog.manifest import Manifest
+from headrace.catalog.output_contract import OUTPUT_CONTRACT
 from headrace.catalog.place import Place
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.catalog.records import FileRef
@@ -82,7 +85,7 @@ def append(
         if log.find(store, range(1, head + 1), build=build.id, idempotency_key=idempotency_key):
             return publish(place.parent, dataset, build, manifest, idempotency_key=idempotency_key)
         base = open_dataset(str(place))
-        with leased(store, base.version, f"append-{build.id}-{base.version}", last=_LEASE, dataset=dataset):
+        with leased(store, base.version, f"append-{build.id}-{base.version}", last=_LEASE, dataset=dataset) as held:
             _check(base, build, manifest, any_pipeline=any_pipeline, meanwhile=tries > 0)
             try:
                 return publish(
@@ -91,7 +94,7 @@ def append(
                     build,
                     _whole(base, build, manifest),
                     idempotency_key=idempotency_key,
-                    may_follow=partial(_follows, base),
+                    may_follow=partial(_follows, base, held),
                     upload=upload,
                 )
             except _LostRace:
@@ -102,7 +105,8 @@ class _LostRace(Exception):
     """Another version was published meanwhile."""
 
 
-def _follows(base: Dataset, head: Dataset) -> None:
+def _follows(base: Dataset, held: Held, head: Dataset) -> None:
+    held.keep()
     if head.version != base.version:
         raise _LostRace
 
@@ -136,7 +140,7 @@ def _whole(base: Dataset, build: Build, manifest: Manifest) -> Manifest:
     for split in base.splits:
         older = _saved(base, split)
         merged[split] = merge_sketches([older, own[split]]) if split in own else older
-    for path in (*(build.files() - mine.keys() - {file.path for file in kept}), *statistics, MANIFEST):
+    for path in ({CARD, CROISSANT, OUTPUT_CONTRACT} - mine.keys()) | {*statistics, MANIFEST}:
         (build.path / path).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         paths = save_sketches(Path(folder), merged)

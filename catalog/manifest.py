@@ -6,12 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from headrace.catalog.arrow_schema import ArrowField
-from headrace.catalog.records import Count, File, FileRef, Json, Record, RelativePath, Sha256
+from headrace.catalog.records import Count, File, FileRef, Json, Record, RelativePath, Sha256, relative_path
 
 FORMAT: Final = 1
 """The layout this code writes, and the newest it reads."""
@@ -21,6 +21,15 @@ READER_FEATURES: Final[frozenset[str]] = frozenset()
 
 MANIFEST: Final = "manifest.json"
 """Its name in a build: the last file to be written there."""
+
+
+def _folder_name(name: str) -> str:
+    if "/" in relative_path(name):
+        raise ValueError(f"{name!r} cannot be the name of a split: it is that of a folder, too")
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_folder_name)]
 
 Role = Literal["feature", "label", "key", "time", "group", "weight"]
 Kind = Literal["numeric", "categorical", "boolean", "mask", "temporal", "text", "embedding", "list", "other"]
@@ -201,7 +210,7 @@ class Manifest(Record):
     arrow_schema: tuple[ArrowField, ...]
     schema_fingerprint: Sha256
     columns: tuple[Column, ...] = ()
-    splits: dict[str, Split]
+    splits: dict[SplitName, Split]
     quality: Quality | None = None
     row_order: RowOrder = RowOrder(kind="source")
     baselines: tuple[BaselineResult, ...] = ()

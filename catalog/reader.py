@@ -115,7 +115,8 @@ def meant_version(store: ObjectStore, dataset: str, version: int | str) -> int:
                 f"all versions of {dataset} are retired", hint=f"headrace datasets show {dataset}", where=place(store)
             )
         return newest
-    if isinstance(version, int) or (isinstance(version, str) and version.isascii() and version.isdecimal()):
+    whole = isinstance(version, int) and not isinstance(version, bool)
+    if whole or (isinstance(version, str) and version.isascii() and version.isdecimal()):
         return int(version)
     if isinstance(version, str) and refs.is_ref(version) and (meant := refs.resolve(store, version)) is not None:
         return meant

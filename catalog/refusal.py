@@ -14,7 +14,8 @@ _STATUS: Final = re.compile(r"non-2xx status code: (\d{3}) ?([A-Za-z ]*)")
 _CODE: Final = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<\n]*)")
 _RETRIES: Final = re.compile(r"after (\d+) retries")
-_SERVER: Final = re.compile(r"https?://([^/\s?]+)")
+_SERVER: Final = re.compile(r"https?://(?:[^/\s?@]*@)?([^/\s?]+)")
+_USER: Final = re.compile(r"(https?://)[^/\s?@]*@")
 _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S*")
 
 NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
@@ -84,4 +85,6 @@ def _said(text: str) -> str:
     """What the store said, in a line: status, code and message; queries of URLs may hold a signature."""
     parts = [f"{found[1]} {found[2].strip()}".strip()] if (found := _STATUS.search(text)) else []
     parts += [found[1] for pattern in (_CODE, _MESSAGE) if (found := pattern.search(text))]
-    return ": ".join(part for part in parts if part) or _QUERY.sub(r"\1", text.splitlines()[0] if text else "no reason")
+    return ": ".join(part for part in parts if part) or _USER.sub(
+        r"\1", _QUERY.sub(r"\1", text.splitlines()[0] if text else "no reason")
+    )

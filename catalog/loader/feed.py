@@ -93,7 +93,7 @@ class Feed:
             self._changed.notify_all()
             while (slab := self._slab(number)).missing:
                 if self._problem is not None:
-                    raise self._problem
+                    raise _told(self._problem)
                 if not any(thread.is_alive() for thread in self._threads):
                     raise RunError(f"the loader's threads ended, and {slab.missing:,} rows are missing")
                 self._changed.wait(_LOOK)
@@ -119,7 +119,7 @@ class Feed:
                 self._do(task, shards)
         except BaseException as error:
             with self._changed:
-                self._problem = self._problem or _told(error)
+                self._problem = self._problem or error
                 self._changed.notify_all()
         finally:
             shards.close()

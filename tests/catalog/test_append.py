@@ -280,6 +280,16 @@ def test_statistics_must_be_saved_with_both(catalog: Path, filled: Filled, missi
     assert log.versions(open_store(catalog / "demo")) == [1]
 
 
+def test_a_shard_that_is_not_listed_is_refused_and_stays(catalog: Path) -> None:
+    first(catalog)
+    build, manifest = filled_with(catalog, MORE)
+    forgotten = build.path / "train" / "part-00009.parquet"
+    MORE.write_parquet(forgotten)
+    with pytest.raises(DataError, match=r"train/part-00009\.parquet: there, not listed"):
+        append(catalog, "demo", build, manifest)
+    assert forgotten.exists()
+
+
 def race(monkeypatch: pytest.MonkeyPatch, event: Callable[[], Any]) -> None:
     """Let something be published after the head was looked at and before the commit."""
     whole = module._whole

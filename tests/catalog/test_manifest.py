@@ -43,6 +43,15 @@ def test_a_path_that_could_leave_the_build_is_no_path(path: str) -> None:
         FileRef(path=path, bytes=1, sha256=ZEROS)
 
 
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/b", "..", "", "a\\b"])
+def test_a_split_is_no_path(filled: Filled, name: str) -> None:
+    _, manifest = filled()
+    plain = manifest.model_dump(mode="json")
+    plain["splits"] = {name: plain["splits"]["train"]}
+    with pytest.raises(ValidationError, match=r"plain relative path|name of a split"):
+        Manifest.model_validate(plain, context="read")
+
+
 def test_writers_must_spell_fields_right_and_readers_skip_later_ones() -> None:
     document = {"path": "a", "bytes": 1, "sha256": ZEROS, "colour": "blue"}
     with pytest.raises(ValidationError, match="colour"):

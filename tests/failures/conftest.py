@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from tests.failures.shop import COLUMNS, PARTS, Refusals, Shop, rows
 
@@ -32,7 +31,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     for part in range(PARTS):
         made.write(rows(part), f"part-{part}.parquet")
     yield made
-    assert psutil.Process().children(recursive=True) == []
+    assert made.processes() == []
 
 
 @pytest.fixture

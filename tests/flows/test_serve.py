@@ -74,7 +74,7 @@ def test_a_served_pipeline_publishes_when_it_is_due_and_once_for_an_interval(
     request = BuildRequest(pipeline=str(shop), catalog=str(catalog))
     words = [sys.executable, "-c", SERVE, request.model_dump_json()]
     with running(words, server.environment, log) as process:
-        scheduled = until(_ended(server, auto_scheduled=True), 120, process, log)
+        scheduled = until(_ended(server, auto_scheduled=True), 300, process, log)
         assert scheduled["state_type"] == "COMPLETED", scheduled["state"]["message"]
         due = datetime.fromisoformat(scheduled["expected_start_time"])
         assert scheduled["name"] == f"shop {due:%Y-%m-%dT%H:%M:%SZ}"

@@ -106,7 +106,8 @@ def test_a_single_dict_of_what_is_needed_is_enough(make: Make, tmp_path: Path) -
 
 def test_rows_that_steps_would_filter_are_served_all_the_same(make: Make, tmp_path: Path) -> None:
     _, build = published(make([{"Filter": {"where": "x > 3"}}], output={"features": ["x"]}), tmp_path / "c")
-    served = FittedPipeline.load(build / "state" / "pipeline.json").transform([{"id": 1, "x": 1.0}, {"id": 2, "x": 5.0}])
+    fitted = FittedPipeline.load(build / "state" / "pipeline.json")
+    served = fitted.transform([{"id": 1, "x": 1.0}, {"id": 2, "x": 5.0}])
     assert served["x"].to_list() == [1.0, 5.0]
 
 

@@ -14,6 +14,7 @@ from tests.stores.servers import answering, silent
 from headrace import open_dataset
 from headrace.catalog import remote
 from headrace.catalog.build import new_build
+from headrace.catalog.refusal import store_error
 from headrace.catalog.store import get, open_store
 from headrace.cli import cli
 from headrace.schemas.errors import CapabilityError
@@ -119,3 +120,10 @@ def test_secrets_in_a_catalog_are_never_printed() -> None:
         assert result.exit_code == 2, result.output
         assert "topsecret" not in result.output
         assert "has credentials in it" in result.output
+
+
+def test_a_password_in_a_servers_address_is_not_repeated() -> None:
+    text = "error sending request for url (http://user:sekret@127.0.0.1:1/bucket/x): tcp connect error"
+    told = store_error(OSError(text), "read x", "s3://bucket")
+    assert "sekret" not in f"{told} {told.hint}"
+    assert "127.0.0.1:1" in f"{told} {told.hint}"
