@@ -154,7 +154,7 @@ program.main()
     assert process.stdout is not None
     assert process.stdout.readline() == "open\n"
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == code
     assert (tmp_path / "closed").exists()
     assert "Traceback" not in stderr

@@ -41,7 +41,7 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def until(true: Callable[[], object], seconds: float = 60.0) -> None:
+def until(true: Callable[[], object], seconds: float = 180.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -63,7 +63,7 @@ def children(client: int) -> list[int]:
 def running_cluster(workers: int) -> Iterator[LocalProcesses]:
     """A cluster that the code under test did not start."""
     with local_processes(workers, 2) as processes:
-        processes.start(time.monotonic() + 60)
+        processes.start(time.monotonic() + 180)
         yield processes
 
 

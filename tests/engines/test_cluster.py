@@ -412,7 +412,7 @@ def test_workers_with_another_version_are_named(package: str, tmp_path: Path, mo
     with local_processes(1, 2) as processes:
         with monkeypatch.context() as patch:
             patch.syspath_prepend(str(tmp_path))
-            processes.start(time.monotonic() + 60)
+            processes.start(time.monotonic() + 180)
         with (
             pytest.raises(CapabilityError, match=rf"worker tcp://.*: {package}: got 9\.9\.9, expected {expected}"),
             open_cluster(processes.address, "cpu"),

@@ -60,7 +60,7 @@ def test_the_first_error_is_raised_and_what_has_not_started_never_starts(observe
         started.append(spec)
         if spec == 0:
             raise DataError("row 3 is bad", hint="fix it", where="a.parquet")
-        assert observed.wait(10)
+        assert observed.wait(60)
 
     with pytest.raises(DataError, match=r"^a\.parquet: row 3 is bad$"):
         InlineExecutor(2).map(task, range(100))
@@ -76,7 +76,7 @@ def test_an_error_in_done_is_raised() -> None:
 
 
 def test_ctrl_c_lets_current_tasks_finish_and_starts_no_other(observed: threading.Event) -> None:
-    both_run = threading.Barrier(2, timeout=10)
+    both_run = threading.Barrier(2, timeout=60)
     started: list[int] = []
     finished: list[int] = []
 
@@ -85,7 +85,7 @@ def test_ctrl_c_lets_current_tasks_finish_and_starts_no_other(observed: threadin
         both_run.wait()
         if spec == 0:
             os.kill(os.getpid(), signal.SIGINT)
-        assert observed.wait(10)
+        assert observed.wait(60)
         finished.append(spec)
 
     with pytest.raises(KeyboardInterrupt):

@@ -28,7 +28,7 @@ def workers_with(uuids: str, count: int, *path: Path) -> Iterator[LocalProcesses
             give_gpus(patch, STANDIN, uuids)
             for folder in path:
                 patch.syspath_prepend(str(folder))
-            processes.start(time.monotonic() + 60)
+            processes.start(time.monotonic() + 180)
         yield processes
 
 

@@ -80,7 +80,7 @@ def start(dataset: Path, checkpoint: Path) -> list[subprocess.Popen[str]]:
 def finished(processes: list[subprocess.Popen[str]]) -> str:
     """What the first of them printed. Fails if one of them did."""
     try:
-        printed = [process.communicate(timeout=120)[0] for process in processes]
+        printed = [process.communicate(timeout=300)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -102,7 +102,7 @@ def test_a_job_that_was_killed_goes_on_with_the_losses_it_would_have_had(dataset
     assert [step for step, _ in expected] == list(range(1, steps + 1))
 
     processes = start(dataset, cut)
-    log, until = cut.with_suffix(".jsonl"), time.monotonic() + 120
+    log, until = cut.with_suffix(".jsonl"), time.monotonic() + 300
     while not (log.exists() and log.read_text().count("\n") >= steps // 2 + 3):
         assert time.monotonic() < until
         assert processes[0].poll() is None, processes[0].communicate()

@@ -154,7 +154,7 @@ def test_two_processes_at_once_with_equal_and_with_other_content(shop: Shop) -> 
 
     file = shop.yaml
     runs = [start(), start(), start("--set", "output.seed=7")]
-    ended = [(run.communicate(timeout=60), run.returncode) for run in runs]
+    ended = [(run.communicate(timeout=240), run.returncode) for run in runs]
     assert [code for _, code in ended] == [0, 0, 0], ended
     shop.assert_nothing_left(published=3)
     all_of_them = [shop.checksums(version) for version in (1, 2, 3)]

@@ -35,7 +35,7 @@ PLACES = {
     "publish, before the commit": "headrace.catalog.log:commit:0",
 }
 EVERYWHERE = pytest.mark.parametrize("place", PLACES)
-DEADLINE = 60.0
+DEADLINE = 180.0
 
 
 @dataclass

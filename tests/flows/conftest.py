@@ -43,7 +43,7 @@ class Server:
         deadline, pause = time.monotonic() + 30, threading.Event()
         while True:
             try:
-                with request.build_opener(request.ProxyHandler({})).open(asked, timeout=10) as reply:
+                with request.build_opener(request.ProxyHandler({})).open(asked, timeout=60) as reply:
                     return json.load(reply)
             except HTTPError as error:
                 if error.code != 503 or time.monotonic() > deadline:
@@ -70,7 +70,7 @@ def running(words: list[str], environment: dict[str, str], log: Path) -> Iterato
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

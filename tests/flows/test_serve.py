@@ -19,15 +19,20 @@ from headrace.pipelines.model import Pipeline, Source
 from headrace.schemas.contract import Column, Contract
 from headrace.schemas.errors import CapabilityError, PipelineError, UsageError
 
-# What `headrace flows serve` does, with a schedule whose first run is due at once.
+# What `headrace flows serve` does, with a schedule whose first run is due soon, but not before the server knows of it:
+# a time that is over by then is not made up for, and the next one is an hour later. To tell it takes about as long as
+# the imports.
 SERVE = """
 import sys
+import time
 from datetime import UTC, datetime, timedelta
+began = time.monotonic()
 from prefect.schedules import Interval
 from headrace.flows.request import BuildRequest
 from headrace.flows.serve import make_deployment, serve_deployment
 
-due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+soon = timedelta(seconds=10 + 8 * (time.monotonic() - began))
+due = (datetime.now(UTC) + soon).replace(microsecond=0)
 request = BuildRequest.model_validate_json(sys.argv[1])
 serve_deployment(make_deployment(request, "shop", Interval(timedelta(hours=1), anchor_date=due)))
 """
@@ -88,14 +93,14 @@ def test_a_served_pipeline_publishes_when_it_is_due_and_once_for_an_interval(
         deployment = f"/deployments/{scheduled['deployment_id']}"
         for_it = {"parameters": {"request": {**_plain(request), "interval": due.isoformat()}}}
         again = server.ask(f"{deployment}/create_flow_run", for_it)["id"]
-        repeated = until(_ended(server, id=again), 60, process, log)
+        repeated = until(_ended(server, id=again), 300, process, log)
         assert repeated["state_type"] == "COMPLETED", repeated["state"]["message"]
         assert repeated["auto_scheduled"] is False
         assert open_dataset(catalog / "shop").version == 1
         assert "Published before" in _artifact(server, again)
 
         by_hand = server.ask(f"{deployment}/create_flow_run", {"parameters": {"request": _plain(request)}})["id"]
-        fresh = until(_ended(server, id=by_hand), 60, process, log)
+        fresh = until(_ended(server, id=by_hand), 300, process, log)
         assert fresh["state_type"] == "COMPLETED", fresh["state"]["message"]
         assert open_dataset(catalog / "shop").version == 2
 
@@ -125,7 +130,7 @@ def test_a_served_pipeline_publishes_when_it_is_due_and_once_for_an_interval(
 def test_a_flow_that_fails_ends_with_its_error_and_one_line(tmp_path: Path, server: Server) -> None:
     words = [sys.executable, "-m", "headrace.cli", "flows", "run", "flights", "--catalog", "here"]
     words += ["--set", f"source={tmp_path / 'nowhere'}", "--json"]
-    done = subprocess.run(words, env=server.environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=server.environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "data"
     assert "Traceback" not in done.stderr

@@ -31,7 +31,7 @@ class Moto:
     def make_bucket(self, name: str) -> None:
         """An empty bucket."""
         request = urllib.request.Request(f"{self.url}/{name}", method="PUT")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
     def wrap(self, application: Application) -> Application:
         def called(environment: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

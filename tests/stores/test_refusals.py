@@ -91,7 +91,7 @@ def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         began = time.monotonic()
         with pytest.raises(CapabilityError, match="no answer in time at 127"):
             open_dataset("s3://bucket/catalog/demo")
-        assert time.monotonic() - began < 10  # it ends: no request is waited for longer than it may take
+        assert time.monotonic() - began < 60  # it ends: no request is waited for longer than it may take
 
 
 def test_patience_has_an_end() -> None:

@@ -175,7 +175,7 @@ def test_a_run_that_is_killed_is_swept_by_the_next(shop: Shop, catalog: str, tmp
     command = [sys.executable, "-m", "headrace.cli", "run", str(shop.yaml), "--catalog", catalog, "-q"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not any(stop.glob("reached-*")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
