@@ -33,7 +33,8 @@ demo: $(RUN_STAMP) ## raw flights data to a published dataset, in ./published
 test: $(DEV_STAMP) ## every test that needs no GPU
 	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadfile
 
-check: $(DEV_STAMP) lint types layers fast ## lint, types, layers and the fast tests; minutes on two cores
+check: $(DEV_STAMP) ## lint, types, layers and the fast tests, beside each other; about a minute on two cores
+	@$(MAKE) --no-print-directory -j 4 lint layers types fast
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
@@ -45,9 +46,12 @@ types: $(DEV_STAMP)
 layers: $(DEV_STAMP)
 	$(BIN)/lint-imports --no-logo
 
-# For `make test`: the bodies for a device, their imitation and the GPU benchmarks, which take longer to import than to
-# run, and the laws that every operator keeps, a fifth of the time of all other fast tests.
-LATER := tests/gpu tests/engines/gpu tests/imitation tests/benchmarks tests/transforms/test_conformance.py
+# For `make test`: whole commands, servers and stores, other libraries that read our files, the laws of all operators, and
+# what is about a device: each takes seconds, or longer to import than to run.
+LATER := $(addprefix tests/,gpu engines/gpu imitation benchmarks commands consumers examples flows stores \
+	catalog/export catalog/loader/test_huggingface.py catalog/loader/test_lightning.py catalog/loader/test_tensors.py \
+	catalog/test_append.py catalog/test_history.py pipelines/gallery pipelines/test_continuing.py \
+	transforms/test_conformance.py transforms/test_target_partitions.py)
 
 fast: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" -n 2 --dist loadfile --hypothesis-profile check $(LATER:%=--ignore=%)

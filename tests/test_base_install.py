@@ -7,6 +7,8 @@ import subprocess
 import sys
 from importlib.metadata import requires
 
+import pytest
+
 # Those that a reader goes through; `card` and `shards` are for who makes datasets.
 READING = ("catalog.device", "catalog.diff", "catalog.drift", "catalog.export.export", "catalog.listing")
 READING += (
@@ -39,6 +41,7 @@ def packages_of_extras() -> set[str]:
     return (names | {"sklearn", "polars_hash", "distributed", "pandas", "torch"}) - {"headrace"}
 
 
+@pytest.mark.slow
 def test_reading_needs_no_package_of_an_extra() -> None:
     code = WITHOUT_EXTRAS.format(names=packages_of_extras(), modules=READING)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

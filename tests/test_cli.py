@@ -39,6 +39,7 @@ def test_every_command_has_help(name: str) -> None:
     assert result.stdout.startswith("Usage: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["datasets", "--help"], ["doctor", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
@@ -129,6 +130,7 @@ def test_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "error[interrupted]: interrupted\nhint: the same command goes on with what is ready\n" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_close_what_is_open_and_exit(tmp_path: Path, number: signal.Signals, code: int) -> None:
     script = f"""
@@ -160,6 +162,7 @@ program.main()
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["doctor", "--json"]])
 def test_a_closed_pipe_is_no_error(words: list[str], tmp_path: Path) -> None:
     reader, writer = os.pipe()
@@ -171,6 +174,7 @@ def test_a_closed_pipe_is_no_error(words: list[str], tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_styles_need_a_terminal(tmp_path: Path) -> None:
     result = headrace("datasets", "list", "--catalog", str(tmp_path / "none"))
     assert result.returncode == 2

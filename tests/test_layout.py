@@ -40,6 +40,7 @@ def test_there_is_one_copy_of_a_class() -> None:
     assert result.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_inside_the_package_imports_are_absolute() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

@@ -39,7 +39,7 @@ class LoaderTrainer(Trainer):
         self.loader = loader
         self.args.ignore_data_skip = True
 
-    def get_train_dataloader(self) -> Loader:  # type: ignore[override]  # any iterable of batches does
+    def get_train_dataloader(self) -> Loader:
         return self.loader
 
 

@@ -331,6 +331,7 @@ def test_records_are_read_once(store: ObjectStore, monkeypatch: pytest.MonkeyPat
     assert len(kept) == len(set(kept)) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_a_death_at_any_operation_keeps_what_is_needed_and_the_next_run_ends_it(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -358,6 +359,7 @@ def test_a_death_at_any_operation_keeps_what_is_needed_and_the_next_run_ends_it(
     assert deaths > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_a_store_that_fails_once_stops_it_and_a_second_try_ends_it(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -385,6 +387,7 @@ def test_a_store_that_fails_once_stops_it_and_a_second_try_ends_it(
     assert at > 20
 
 
+@pytest.mark.slow
 def test_on_disk_empty_folders_and_what_killed_processes_left_go(make: Any, catalog: Path) -> None:
     make()
     make()

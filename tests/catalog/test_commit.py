@@ -68,6 +68,7 @@ def test_a_build_belongs_to_its_dataset(filled: Filled, catalog: Path) -> None:
         publish(catalog, "other", build, manifest)
 
 
+@pytest.mark.slow
 def test_concurrent_publishers_get_contiguous_versions(filled: Filled, catalog: Path) -> None:
     ready = [filled() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -89,6 +90,7 @@ def race(monkeypatch: pytest.MonkeyPatch, first: Callable[[], Any]) -> None:
     monkeypatch.setattr(Build, "finish", late)
 
 
+@pytest.mark.slow
 def test_a_lost_race_takes_the_next_number(
     make: Any, filled: Filled, catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_lost_race_takes_the_next_number(
     assert publish(catalog, "demo", build, manifest).version == 3
 
 
+@pytest.mark.slow
 def test_a_lost_race_against_another_schema_is_a_conflict(
     make: Any, filled: Filled, catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +195,7 @@ def test_a_kill_at_any_write_leaves_old_or_new(
     assert make().version == version + 1
 
 
+@pytest.mark.slow
 def test_a_killed_first_publish_leaves_no_dataset(make: Any, catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for boundary in range(1, 30):
         reaper = Reaper(boundary, after=True)

@@ -93,6 +93,7 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+@pytest.mark.slow
 def test_it_is_valid_for_mlcroissant(filled: Filled, mlcroissant: ModuleType) -> None:
     path, _ = written(filled)
     issues = mlcroissant.Dataset(path).metadata.issues
@@ -104,6 +105,7 @@ def test_it_is_valid_for_mlcroissant(filled: Filled, mlcroissant: ModuleType) ->
     ]
 
 
+@pytest.mark.slow
 def test_its_records_are_the_rows_of_each_split(
     filled: Filled, mlcroissant: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,6 +126,7 @@ def test_its_records_are_the_rows_of_each_split(
     assert "Could not match" not in caplog.text
 
 
+@pytest.mark.slow
 def test_types_nulls_and_lists_come_back(filled: Filled, mlcroissant: ModuleType) -> None:
     path, manifest = written(filled, frame=EVERYTHING)
     assert mlcroissant.Dataset(path).metadata.issues.errors == set()

@@ -333,6 +333,7 @@ def parameters(package: str, file: str, name: str) -> list[str]:
     return [a.arg for a in found[-1].args.args + found[-1].args.kwonlyargs if a.arg not in ("self", "cls")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "file", "name", "expected"),
     [

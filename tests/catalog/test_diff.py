@@ -38,6 +38,7 @@ def test_the_same_rows_published_twice(make: Make, catalog: Path) -> None:
     assert Diff.model_validate_json(found.model_dump_json()) == found
 
 
+@pytest.mark.slow
 def test_other_rows_are_a_patch(make: Make, catalog: Path) -> None:
     make(frame=ROWS)
     make(frame=ROWS.with_columns(pl.lit(4, pl.Int32).alias("carrier")).head(300))
@@ -57,6 +58,7 @@ def test_other_rows_are_a_patch(make: Make, catalog: Path) -> None:
     assert found.bytes[0] > found.bytes[1]
 
 
+@pytest.mark.slow
 def test_another_schema_is_major(make: Make, catalog: Path) -> None:
     make()
     make(frame=FRAME.with_columns(pl.col("delay").cast(pl.Float64)).drop("carrier"))
@@ -76,6 +78,7 @@ def metrics(name: str, **auc: float) -> BaselineResult:
     )
 
 
+@pytest.mark.slow
 def test_baselines_inputs_and_pipeline(make: Make, catalog: Path) -> None:
     files = {name: Input(path=name, bytes=9, rows=3, fingerprint=name * 8) for name in "abc"}
     make(baselines=(metrics("dummy", test=0.5), metrics("old", test=0.6)), inputs=(files["a"], files["b"]))
@@ -126,6 +129,7 @@ def _with(column: Column, vocabulary: Vocabulary, cardinality: int) -> Column:
     return column.model_copy(update={"vocabulary": vocabulary, "cardinality": cardinality})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "level"),
     [(["AA", "B6", "UA"], "none"), (["AA", "B6", "UA", "VX"], "minor"), (["UA", "B6", "AA"], "major")],
@@ -139,6 +143,7 @@ def test_vocabularies(with_carriers: Callable[..., None], catalog: Path, after: 
     assert found.schema_changes == ()  # the cardinality's change is the vocabulary's
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_said(with_carriers: Callable[..., None], catalog: Path) -> None:
     with_carriers(["AA", "B6", "UA"])
     build = new_build(catalog, "demo")
@@ -165,6 +170,7 @@ def test_a_damaged_vocabulary(with_carriers: Callable[..., None], catalog: Path)
         compared(catalog)
 
 
+@pytest.mark.slow
 def test_the_version_before(make: Make, catalog: Path) -> None:
     make()
     make()

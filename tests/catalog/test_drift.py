@@ -129,6 +129,7 @@ def test_new_rows_against_two_days() -> None:
     assert compare(merge_sketches(days), rows).columns[0].psi == 0.0
 
 
+@pytest.mark.slow
 def test_versions_and_splits(make: Make, catalog: Path) -> None:
     make()
     make(frame=FRAME.with_columns(pl.col("delay") + 1))

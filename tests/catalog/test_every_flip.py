@@ -112,6 +112,7 @@ def spoil(dataset: Dataset, how: str) -> list[str]:
     return ["train/part-00001.parquet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
     "how",

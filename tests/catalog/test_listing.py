@@ -10,6 +10,7 @@ from headrace.catalog.listing import history, list_datasets
 from headrace.schemas.errors import UsageError
 
 
+@pytest.mark.slow
 def test_datasets_are_listed_by_name_with_their_latest_version(make: Any, catalog: Path) -> None:
     make("flights")
     make("flights")

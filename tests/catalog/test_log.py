@@ -145,6 +145,7 @@ def test_a_head_that_is_refused_leaves_the_log_alone(store: ObjectStore) -> None
     assert log.versions(store) == [1]
 
 
+@pytest.mark.slow
 def test_concurrent_publishers_get_contiguous_versions(store: ObjectStore) -> None:
     publishers, each = 8, 6
     start = Barrier(publishers)

@@ -43,6 +43,7 @@ def test_a_path_that_could_leave_the_build_is_no_path(path: str) -> None:
         FileRef(path=path, bytes=1, sha256=ZEROS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/b", "..", "", "a\\b"])
 def test_a_split_is_no_path(filled: Filled, name: str) -> None:
     _, manifest = filled()

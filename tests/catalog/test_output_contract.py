@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
@@ -87,6 +88,7 @@ def test_our_own_reader_reads_it_back(filled: Filled, tmp_path: Path) -> None:
     assert read_back(manifest, tmp_path) == output_contract(manifest)
 
 
+@pytest.mark.slow
 def test_the_dataset_keeps_its_own_contract(filled: Filled, tmp_path: Path) -> None:
     for frame in (EVERYTHING, pl.DataFrame({"x": [0.5]}), None):
         build, manifest = filled(**({} if frame is None else {"frame": pl.concat([frame] * 2)}))

@@ -108,6 +108,7 @@ def test_the_repr_says_what_it_is(make: Any, catalog: Path) -> None:
     assert str(catalog) in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -156,6 +157,7 @@ def test_a_missing_manifest_is_named(make: Any, catalog: Path) -> None:
     assert caught.value.where.endswith("manifest.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

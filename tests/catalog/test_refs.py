@@ -175,6 +175,7 @@ def test_a_death_at_any_operation_leaves_the_old_or_the_new(
     assert seen[0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_a_store_that_fails_once_is_one_error_and_a_second_try_succeeds(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, after: bool

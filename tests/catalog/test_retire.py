@@ -91,6 +91,7 @@ def test_by_force_it_is(store: ObjectStore) -> None:
     assert retire(store, 2, reason="x", force=True).version == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 def test_a_death_at_any_operation_leaves_it_retired_or_not(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -109,6 +110,7 @@ def test_a_death_at_any_operation_leaves_it_retired_or_not(
     assert seen[-1] is True
 
 
+@pytest.mark.slow
 def test_opening_a_retired_version_says_why_and_what_to_use(make: Any, catalog: Path) -> None:
     for _ in range(3):
         make()
@@ -122,6 +124,7 @@ def test_opening_a_retired_version_says_why_and_what_to_use(make: Any, catalog: 
     assert verify(open_dataset(catalog / "demo", 3, allow_retired=True)) == []
 
 
+@pytest.mark.slow
 def test_a_ref_opens_its_version(make: Any, catalog: Path) -> None:
     for _ in range(3):
         make()
@@ -139,6 +142,7 @@ def test_a_ref_opens_its_version(make: Any, catalog: Path) -> None:
         open_dataset(catalog / "demo", "prod")
 
 
+@pytest.mark.slow
 def test_all_versions_retired(make: Any, catalog: Path) -> None:
     make()
     retire(open_store(catalog / "demo"), 1, reason="wrong labels")
@@ -149,6 +153,7 @@ def test_all_versions_retired(make: Any, catalog: Path) -> None:
     assert make().version == 2
 
 
+@pytest.mark.slow
 def test_publishing_follows_the_version_that_is_not_retired(make: Any, catalog: Path) -> None:
     make()
     bad = make(frame=OTHER)
@@ -159,6 +164,7 @@ def test_publishing_follows_the_version_that_is_not_retired(make: Any, catalog: 
     assert log.versions(store) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_history_says_what_is_retired_and_named(make: Any, catalog: Path) -> None:
     make()
     make()

@@ -139,6 +139,7 @@ def test_every_page_has_a_checksum_that_finds_a_flipped_bit(tmp_path: Path) -> N
         pq.read_table(tmp_path / "b.parquet", page_checksum_verification=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["fast", "cold"])
 def test_equal_tables_give_equal_bytes_however_they_are_cut(tmp_path: Path, profile: Any, small_groups: int) -> None:
     frame = pl.concat([FRAME] * 100)

@@ -56,6 +56,7 @@ def test_jensen_shannon_is_scipys_distance_squared(one: list[int], other: list[i
 numbers = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # SciPy's, of its p-value
 @given(numbers, numbers)
 def test_kolmogorov_smirnov_is_scipys(one: list[float], other: list[float]) -> None:

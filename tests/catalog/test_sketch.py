@@ -71,6 +71,7 @@ def test_a_wider_stride_keeps_the_rows_that_are_multiples_of_it(monkeypatch: pyt
     assert both.sample["value"].to_list() == [0, 2, 4, 6, 100, 102, 104, 106]
 
 
+@pytest.mark.slow
 def test_the_manifest_says_the_same_of_what_is_kept() -> None:
     partial = measure(InMemory(every_dtype(3_000, 70_000)), CpuEngine())
     assert summarize_sketches(sketch(partial)) == summarize(partial)
@@ -95,6 +96,7 @@ def test_a_split_of_several_strides_in_shards_is_kept_as_one(monkeypatch: pytest
     assert_equal(merge_sketches([sketch(part) for part in parts]), sketch(merge(parts)))
 
 
+@pytest.mark.slow
 def test_what_is_read_back_is_what_was_saved(tmp_path: Path) -> None:
     splits = {"train": sketch_rows(every_dtype(3_000, 70_000)), "test": sketch_rows(every_dtype(3, 12))}
     paths = save_sketches(tmp_path / "statistics", splits)
@@ -149,6 +151,7 @@ def sets_of(lists: list[list[int | None]]) -> list[dict[str, Sketch]]:
     return [sketch_rows(pl.DataFrame(some)) for some in columns]
 
 
+@pytest.mark.slow
 @given(runs)
 def test_merging_is_associative_commutative_and_has_an_identity(lists: list[list[int | None]]) -> None:
     a, b, c = sets_of(lists)

@@ -68,6 +68,7 @@ def test_missing_and_damaged_files(folder: Path, name: str, damage: object) -> N
         load_sketches(folder, "train")
 
 
+@pytest.mark.slow
 def test_a_version_without_them_is_measured(make: Make, catalog: Path) -> None:
     make()
     dataset = open_dataset(catalog / "demo")

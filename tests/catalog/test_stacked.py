@@ -37,6 +37,7 @@ def measurable(count: int, rows: int) -> InMemory:
     return InMemory(numbers.with_columns(frame["text"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "rows"), [(7, 100), (1_024, 3_000), (1_300, 4_000), (1, 1)])
 def test_counts_are_those_of_each_column_alone(count: int, rows: int) -> None:
     data = measurable(count, rows)

@@ -229,6 +229,7 @@ def test_no_cut_of_the_rows_changes_anything(rows: list[tuple[Any, ...]], data: 
     assert_same(whole, pieces)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(values=st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=200))
 def test_statistics_equal_an_independent_count(values: list[int | None]) -> None:
@@ -296,6 +297,7 @@ def test_up_to_1024_values_are_counted_exactly(many: pl.DataFrame) -> None:
     assert found["over"].distinct == 1_025  # the range of an integer column is a bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [[1, 2, 3], [65_536], [100_000, 100_001, 199_999], [10_000, 77_777, 150_000]])
 def test_samples_and_hashes_do_not_depend_on_the_cut(many: pl.DataFrame, at: list[int]) -> None:
     whole, pieces = summarize(measured(many)), cut(many, at)

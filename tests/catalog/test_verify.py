@@ -63,6 +63,7 @@ def test_any_flipped_bit_is_found(root: Path, catalog: Path, path: str) -> None:
     assert verify(dataset) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("level", ["size", "sha256", "pages"])
 def test_truncation_deletion_and_growth_are_found_at_every_level(

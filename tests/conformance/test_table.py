@@ -34,6 +34,7 @@ def test_no_operator_breaks_a_law_on_the_page() -> None:
     assert [name for name, cells in committed().items() if "no" in cells.values()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_operator_has_tests_of_its_values(name: str) -> None:
     assert value_tests(name), f"no test in tests/transforms/test_{OPERATORS[name].__module__.rpartition('.')[2]}*.py"

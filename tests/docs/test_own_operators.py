@@ -50,6 +50,7 @@ def test_the_classes_keep_the_laws_and_are_named_by_import_path(folder: Path) ->
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_message_that_the_page_shows(folder: Path) -> None:
     careless = (folder / "shop_steps.py").read_text().replace("value.filter(value.is_finite()).max()", "value.max()")
     (folder / "shop_steps.py").write_text(careless)

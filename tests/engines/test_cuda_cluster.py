@@ -116,6 +116,7 @@ def test_a_part_of_a_gpu_goes_by_its_uuid(tmp_path: Path) -> None:
     assert cluster_arguments(GpuOptions(), parts, tmp_path)["CUDA_VISIBLE_DEVICES"] == ["MIG-aa", "MIG-bb"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [GpuOptions(), GpuOptions(device_memory="0.5", interface="lo")])
 def test_the_installed_dask_cuda_takes_them(options: GpuOptions, tmp_path: Path) -> None:
     dask_cuda = pytest.importorskip("dask_cuda")
@@ -236,6 +237,7 @@ def test_memory_that_is_not_given_back_is_not_waited_for_for_ever(monkeypatch: p
 # What cannot start
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_gpus")
 def test_a_cluster_that_never_answers_is_ended(
     tmp_path: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -373,6 +373,7 @@ def test_a_long_list_is_cut_in_a_reason(monkeypatch: pytest.MonkeyPatch) -> None
     assert choose("auto").reason.endswith("lib2: got 1, expected 26.10.*; 6 more")
 
 
+@pytest.mark.slow
 def test_to_choose_imports_nothing_of_rapids() -> None:
     code = (
         "from headrace.engines.detect import choose; choose('auto'); import sys; "

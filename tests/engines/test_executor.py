@@ -191,6 +191,7 @@ def test_gpu_options_are_not_for_workers_of_others() -> None:
     assert "dask cuda worker" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_the_gpu_engine_runs_one_task_at_a_time_inline() -> None:
     with open_executor("inline", "gpu") as opened:
         assert opened.workers == 1

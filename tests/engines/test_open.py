@@ -38,6 +38,7 @@ def test_the_gpu_engine_is_opened_once_a_run_with_its_pool(pools: list[float]) -
     assert pools == [0.4]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pools")
 def test_another_run_has_an_engine_of_its_own_and_nothing_is_kept_of_the_one_before() -> None:
     """In a worker that serves many runs: its vocabularies, and what it says has run on the CPU."""
@@ -47,6 +48,7 @@ def test_another_run_has_an_engine_of_its_own_and_nothing_is_kept_of_the_one_bef
     assert before() is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pools")
 def test_closed_nothing_is_kept() -> None:
     engine = weakref.ref(open_engine(spec()))

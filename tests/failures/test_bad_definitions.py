@@ -41,6 +41,7 @@ WRONG: list[tuple[str, Any, list[str]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("field", "value", "says"), WRONG, ids=[f"{f}-{v}"[:50] for f, v, _ in WRONG])
 def test_wrong_field(shop: Shop, refused: Refusals, field: str, value: Any, says: list[str]) -> None:
     shop.plain[field] = value

@@ -39,6 +39,7 @@ def _scores(task: Any, seeds: tuple[int, ...], **parameters: Any) -> list[float]
     return scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_forests_of_other_seeds_agree_and_forests_that_learn_less_do_not(task: str) -> None:
     theirs = _scores(task, SEEDS)

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_report")
 BY_TIME = {"by": "time", "column": "at", "starts": {"test": "2024-01-02"}}
 
 
+@pytest.mark.slow
 def test_rows_without_a_time_are_in_no_split_and_count_as_filtered(make: Make, tmp_path: Path) -> None:
     frame = small().with_columns(pl.when(pl.col("id") % 10 == 3).then(None).otherwise(pl.col("at")).alias("at"))
     manifest, folder = published(make([], frame, split=BY_TIME, output={"features": ["x"], "keep": ["id"]}), tmp_path)
@@ -26,6 +27,7 @@ def test_rows_without_a_time_are_in_no_split_and_count_as_filtered(make: Make, t
     assert (manifest.quality.filtered, manifest.quality.rows_published) == (4, 36)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["shuffle", "source"])
 def test_a_filter_after_the_last_learner_may_leave_fewer_rows_than_were_counted(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
@@ -46,6 +48,7 @@ def test_a_split_without_rows_is_an_error_that_names_it(make: Make, tmp_path: Pa
         published(make([], split=split), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_split_that_a_sequence_leaves_without_rows_says_why(make: Make, tmp_path: Path) -> None:
     steps = [{"Sequence": {"columns": ["x"], "by": ["c"], "order": "at", "max_length": 3}}]
     split = {**BY_TIME, "starts": {"test": "2024-01-02"}}
@@ -55,6 +58,7 @@ def test_a_split_that_a_sequence_leaves_without_rows_says_why(make: Make, tmp_pa
     assert caught.value.hint == "Sequence keeps the last row of each entity: split by a hash of the entity"
 
 
+@pytest.mark.slow
 def test_a_value_that_a_cast_cannot_hold_says_what_to_do(make: Make, tmp_path: Path) -> None:
     cast = [{"Cast": {"columns": ["c"], "dtype": "Int32"}}]
     with pytest.raises(DataError, match=r"a value does not fit its type: .* column 'c'") as caught:
@@ -63,6 +67,7 @@ def test_a_value_that_a_cast_cannot_hold_says_what_to_do(make: Make, tmp_path: P
     published(make([{"Cast": {"columns": ["c"], "dtype": "Int32", "invalid": "null"}}]), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_label_is_drawn_over_weeks_and_splits(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(stages, "label_over_time", lambda work: seen.append(label_over_time(work)))

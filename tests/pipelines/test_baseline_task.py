@@ -72,6 +72,7 @@ def test_the_cpu_engine_trains_in_this_process(tmp_path: Path) -> None:
     assert _library(tmp_path) == "sklearn"
 
 
+@pytest.mark.slow
 def test_the_gpu_engine_trains_in_one_task(tmp_path: Path, imitated: list[EngineSpec]) -> None:
     executor = Recording()
     spec = _spec(tmp_path, GPU)
@@ -94,6 +95,7 @@ def test_parameters_are_refused_before_a_task_is_sent(tmp_path: Path) -> None:
     refuse_for_gpu([Baseline(estimator="dummy"), Baseline(estimator="random_forest")], "regression")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imitated")
 @pytest.mark.parametrize(
     "problem", [MemoryError("std::bad_alloc: out_of_memory"), RuntimeError("1 of 2 worker jobs failed: std::bad_alloc")]
@@ -116,6 +118,7 @@ def test_what_the_device_is_too_small_for_is_trained_on_the_cpu_and_said(
         train(spec.model_copy(update={"engine": EngineSpec(name="gpu", strict=True)}), Recording())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imitated")
 def test_other_failures_of_the_device_are_run_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fit(*_: Any) -> None:
@@ -126,6 +129,7 @@ def test_other_failures_of_the_device_are_run_errors(tmp_path: Path, monkeypatch
         train(_spec(tmp_path, GPU), Recording())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imitated")
 def test_a_task_that_runs_again_replaces_what_its_first_try_saved(tmp_path: Path) -> None:
     spec = _spec(tmp_path, GPU)

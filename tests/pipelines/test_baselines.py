@@ -114,6 +114,7 @@ def test_a_dummy_says_the_base_rate_and_ridge_the_line(splits: dict[str, list[Pa
     assert set(ridge.metrics) == {"train", "validation", "test"}
 
 
+@pytest.mark.slow
 def test_linear_models_leave_categories_out_unless_named_and_forests_do_not(
     splits: dict[str, list[Path]], tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_the_sample_is_stated_and_in_order(splits: dict[str, list[Path]], tmp_pa
     assert not np.array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_results_say_what_was_measured(splits: dict[str, list[Path]], tmp_path: Path) -> None:
     done: list[str] = []
     results = train_baselines(

@@ -97,6 +97,7 @@ def test_all_rows_bad_or_none_there(engine: TaskEngine, count: int) -> None:
     assert bad["reasons"].to_list() == [["i:range", "i:allowed"]] * count
 
 
+@pytest.mark.slow
 def test_most_rows_bad(engine: TaskEngine) -> None:
     data = frame(*[{"d": date(2012, 1, 1)} if n % 10 else {} for n in range(1_000)])
     good, bad = checked(data, RULES, engine)

@@ -30,6 +30,7 @@ def counts(dataset: Dataset) -> dict[int, int]:
     return dict(dataset.to_polars("train", ["c"])["c"].value_counts().iter_rows())
 
 
+@pytest.mark.slow
 def test_ids_of_the_second_become_those_that_the_first_gives_the_same_values(make: Make, tmp_path: Path) -> None:
     # "a" and "b" change places in the order of counts, "z" is new.
     turned = {"a": "b", "b": "a"}
@@ -52,12 +53,14 @@ def test_ids_of_the_second_become_those_that_the_first_gives_the_same_values(mak
     assert values.get(null_id) == before.get(null_id)
 
 
+@pytest.mark.slow
 def test_one_vocabulary_and_columns_without_any_stay_as_they_are(make: Make, tmp_path: Path) -> None:
     first, second = opened(make, tmp_path / "catalog", small(), small())
     for name, sketch in sketches_of(second, "train").items():
         assert in_ids_of(first, second, name, sketch) is sketch
 
 
+@pytest.mark.slow
 def test_drift_does_not_see_that_ids_were_given_anew(make: Make, tmp_path: Path) -> None:
     catalog = tmp_path / "catalog"
     published(make(STEPS), catalog)
@@ -68,6 +71,7 @@ def test_drift_does_not_see_that_ids_were_given_anew(make: Make, tmp_path: Path)
     assert (found.psi, found.verdict, found.new, found.vanished) == (0.0, "stable", (), ())
 
 
+@pytest.mark.slow
 def test_new_and_vanished_ids_are_named_by_their_values(make: Make, tmp_path: Path) -> None:
     later = small().with_columns(pl.col("c").replace({"b": "z"}))
     first, second = opened(make, tmp_path / "catalog", small(), later)
@@ -75,6 +79,7 @@ def test_new_and_vanished_ids_are_named_by_their_values(make: Make, tmp_path: Pa
     assert (found.new, found.vanished) == (("z",), ("b",))
 
 
+@pytest.mark.slow
 def test_an_id_without_a_value_is_named_by_what_it_means(make: Make, tmp_path: Path) -> None:
     first, second = opened(make, tmp_path / "catalog", small().with_columns(pl.col("c").fill_null("a")), small())
     found = next(c for c in compare_splits(first, "train", second, "train").columns if c.name == "c")

@@ -21,6 +21,7 @@ def test_a_missing_library_is_named_with_the_extra_that_has_it(missing: str, mon
     assert "headrace[cuda13]" in error.value.hint
 
 
+@pytest.mark.slow
 def test_importing_what_trains_on_a_gpu_imports_nothing_heavy() -> None:
     heavy = {"cuml", "cudf", "cupy", "rmm", "dask", "distributed", "sklearn"}
     code = f"import headrace.pipelines.baseline_task, sys; print(sorted(set(sys.modules) & {heavy!r}))"

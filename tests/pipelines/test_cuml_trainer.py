@@ -35,6 +35,7 @@ def _train(splits: Any, baselines: list[Baseline], task: Task, build: Path, **mo
     return train_baselines(splits, baselines, FEATURES, target, task, build, **{"trainer": TRAINER, **more})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "estimator"),
     [

@@ -56,6 +56,7 @@ def test_bad_rows_and_repeated_keys_are_not_learned_from(make: Make, tmp_path: P
         assert found.reasons == {"x:range": 1, "id:unique": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("buckets", [1 << 21, 2])
 def test_the_first_of_equal_keys_stays_whatever_its_type(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, buckets: int
@@ -90,6 +91,7 @@ def test_the_first_of_equal_keys_stays_whatever_its_type(
             assert found.bad == len(repeated)
 
 
+@pytest.mark.slow
 def test_a_window_sees_whole_entities_over_all_files_and_null_is_in_none(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_window_sees_whole_entities_over_all_files_and_null_is_in_none(
             assert answers["x_lag1"].to_list() == [4.0, None, None, 8.0, None, 2.0, 1.0, None]
 
 
+@pytest.mark.slow
 def test_many_partitions_are_merged_in_turn(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.pipelines.plan.UNIT_ROWS", 1)
     monkeypatch.setattr(merging, "_MERGED_AT_ONCE", 2)

@@ -80,6 +80,7 @@ def test_windows_that_drop_rows_publish_the_same(tmp_path: Path, monkeypatch: py
     assert gpu[0].producer.fallbacks == ()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_gpu")
 def test_a_step_that_does_not_translate_runs_on_the_cpu_and_is_said(make: Make, tmp_path: Path) -> None:
     pipeline = make([{"Filter": {"where": "c LIKE 'a%' OR c IS NULL"}}, {"Derive": {"m": "x * 2"}}])

@@ -25,6 +25,7 @@ def measuring(pipeline: Pipeline) -> Pipeline:
     return pipeline.model_copy(update={"source": pipeline.source.model_copy(update={"statistics": True})})
 
 
+@pytest.mark.slow
 def test_what_is_kept_says_what_the_manifest_says(make: Make, tmp_path: Path) -> None:
     manifest, _ = published(make(IDS), tmp_path)
     dataset = open_dataset(tmp_path / "small")
@@ -39,6 +40,7 @@ def test_what_is_kept_says_what_the_manifest_says(make: Make, tmp_path: Path) ->
         assert found == {column.name: column.statistics[split] for column in manifest.columns}
 
 
+@pytest.mark.slow
 def test_two_versions_merge_to_what_one_of_both_would_have(make: Make, tmp_path: Path) -> None:
     days = [small(40), small(60).tail(20)]
     for day in days:
@@ -52,6 +54,7 @@ def test_two_versions_merge_to_what_one_of_both_would_have(make: Make, tmp_path:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partition_bytes", [1, 1 << 30])
 def test_what_came_in_is_measured_bad_rows_too(make: Make, tmp_path: Path, partition_bytes: int) -> None:
     frame = small(40).with_columns(pl.when(pl.col("id") == 5).then(-1.0).otherwise("x").alias("x"))
@@ -72,6 +75,7 @@ def test_what_came_in_is_measured_bad_rows_too(make: Make, tmp_path: Path, parti
     assert verify(dataset) == []
 
 
+@pytest.mark.slow
 def test_drift_of_what_came_in(make: Make, tmp_path: Path) -> None:
     for frame in (small(40), small(40).with_columns(c=pl.lit("z"))):
         published(measuring(make(IDS[:1], frame)), tmp_path)
@@ -82,6 +86,7 @@ def test_drift_of_what_came_in(make: Make, tmp_path: Path) -> None:
         compare_splits(first, "source", second, "train")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_not_asked_has_none_of_its_source(make: Make, tmp_path: Path) -> None:
     published(make(IDS), tmp_path)
     dataset = open_dataset(tmp_path / "small")
@@ -90,6 +95,7 @@ def test_a_run_that_was_not_asked_has_none_of_its_source(make: Make, tmp_path: P
     assert "statistics: true" in str(refused.value.hint)
 
 
+@pytest.mark.slow
 def test_ids_of_other_vocabularies_are_brought_together(make: Make, tmp_path: Path) -> None:
     # By frequency, c gets other ids in the second version; its values have hardly moved.
     one = small(400).with_columns(c=pl.Series(["a"] * 202 + ["b"] * 198))

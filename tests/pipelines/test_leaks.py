@@ -103,6 +103,7 @@ LEAKS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "feature", "where"), LEAKS.values(), ids=LEAKS)
 def test_a_feature_made_of_the_target_is_refused(
     make: Make, steps: list[dict[str, Any]], feature: str, where: str

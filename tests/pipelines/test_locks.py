@@ -57,6 +57,7 @@ def test_what_a_removal_that_was_killed_left_is_swept(tmp_path: Path) -> None:
     assert not gone.exists()
 
 
+@pytest.mark.slow
 def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     code = f"""
 import os

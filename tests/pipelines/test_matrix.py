@@ -18,6 +18,7 @@ def shards(tmp_path: Path) -> list[Path]:
     return publish(tmp_path, {"train": made(2000, 0)}, shard_rows=333)["train"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_rows", [10_000, 1001, 3])
 @pytest.mark.parametrize("parts", [1, 3, 4])
 def test_parts_one_after_the_other_are_the_rows_of_all_at_once(shards: list[Path], max_rows: int, parts: int) -> None:

@@ -28,6 +28,7 @@ def left(folder: Path, parts: list[list[tuple[str, int]]]) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     st.lists(

@@ -94,12 +94,14 @@ def _read_columns(query: pl.LazyFrame) -> int:
     return int(found[0][1] if found[0][0] == "*" else found[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [[], LEARN, [MEAN, LAG, {"Filter": {"where": "x_lag1 > 1"}}, *LEARN]])
 def test_polars_reads_the_planned_columns_of_a_file(make: Make, tmp_path: Path, steps: list[Any]) -> None:
     pipeline = make(steps, output={"features": ["x"]})
     _check_reads(pipeline, tmp_path)
 
 
+@pytest.mark.slow
 def test_polars_reads_the_planned_columns_with_operators_of_every_family(tmp_path: Path) -> None:
     _check_reads(every_family(tmp_path / "source", 300, output={"features": ["x", "kind"], "keep": ["at"]}), tmp_path)
 
@@ -126,6 +128,7 @@ def _answer(work: Any, placed: Any) -> None:
     pl.DataFrame(schema=schema).write_ipc(folder / "bucket-00000.arrow")
 
 
+@pytest.mark.slow
 def test_tables_are_part_of_what_a_run_is_known_by(tmp_path: Path) -> None:
     """A table whose rows stand in another order is another table: as-of joins take the last of equal ones."""
     pipeline = every_family(tmp_path / "source", 300)

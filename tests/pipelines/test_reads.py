@@ -83,6 +83,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "passes"), [([MEAN, IDS], 3), (DEEP, 4)])
 def test_a_pass_reads_each_partition_once_and_the_columns_it_was_planned_with(
     make: Make, scans: Run, plans: list[Plan], steps: list[Any], passes: int
@@ -98,6 +99,7 @@ def test_a_pass_reads_each_partition_once_and_the_columns_it_was_planned_with(
     assert [p.bytes for p in plan.passes] == [sum(sizes[c] for c in p.columns) for p in plan.passes]
 
 
+@pytest.mark.slow
 def test_statistics_of_source_and_splits_add_no_read(
     make: Make, scans: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

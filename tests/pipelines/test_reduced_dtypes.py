@@ -41,6 +41,7 @@ def test_a_range_goes_where_a_column_is_renamed_or_cast_and_is_lost_where_it_is_
     assert dtypes({"Derive": {"age": "age * 1000"}}, reduce("age", ranges={"age": [0, 130_000]}))["age"] == pl.Int32
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_run_publishes_them_and_rows_beyond_the_range_are_in_quarantine(make: Make, tmp_path: Path) -> None:
     frame = FRAME.with_columns(age=pl.when(pl.col("id") == 7).then(1000).otherwise("age"))

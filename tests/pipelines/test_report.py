@@ -174,6 +174,7 @@ def test_the_page_says_what_ran_and_where_the_rows_went(tmp_path: Path) -> None:
     assert facts.seconds == {"prepare": 0.25, "fit": 3.0}
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_can_be_read_by_machines_that_read_aloud(tmp_path: Path) -> None:
     weeks = [date(2013, 1, 7) + timedelta(days=7 * n) for n in range(9)]
     label = pl.DataFrame({"week": weeks, "split": ["train"] * 7 + ["test"] * 2, "rows": [9] * 9, "rate": [0.2] * 9})
@@ -191,6 +192,7 @@ def test_the_page_stands_alone_and_can_be_read_by_machines_that_read_aloud(tmp_p
     assert facts.label_over_time[0].period == "2013-01-07"
 
 
+@pytest.mark.slow
 def test_baselines_stand_beside_the_dummy_with_the_best_in_bold(tmp_path: Path) -> None:
     page, text, facts = _write(tmp_path, _manifest(baselines=_baselines(tmp_path)))
     words = " ".join(page.text.split())
@@ -202,6 +204,7 @@ def test_baselines_stand_beside_the_dummy_with_the_best_in_bold(tmp_path: Path) 
     assert facts.baselines[1].curves["test"].roc is not None
 
 
+@pytest.mark.slow
 def test_a_regression_shows_its_metrics_and_calibration_alone(tmp_path: Path) -> None:
     page, _, _ = _write(tmp_path, _manifest(baselines=_baselines(tmp_path, task="regression")))
     assert "RMSE on test 0.3" in " ".join(page.text.split())
@@ -209,6 +212,7 @@ def test_a_regression_shows_its_metrics_and_calibration_alone(tmp_path: Path) ->
     assert "Calibration" in page.text
 
 
+@pytest.mark.slow
 def test_nothing_from_the_data_is_markup(tmp_path: Path) -> None:
     shown = Statistics(count=9, distinct=1, top=(TopValue(value=EVIL, count=9),))
     columns = (
@@ -275,6 +279,7 @@ def test_many_columns_make_a_bounded_page_that_says_what_it_leaves_out(tmp_path:
     assert len(facts.columns) == 1500
 
 
+@pytest.mark.slow
 def test_writing_it_again_replaces_it_and_gives_the_same_bytes(tmp_path: Path) -> None:
     manifest = _manifest(baselines=_baselines(tmp_path))
     _, first, _ = _write(tmp_path, manifest)

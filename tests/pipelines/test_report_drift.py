@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pytest
 from tests.pipelines.conftest import Make, published, small
 
 SPLIT = {"by": "time", "column": "at", "starts": {"validation": "2024-01-05", "test": "2024-01-08"}}
 FILL = {"FillNull": {"columns": ["x"], "statistic": "mean"}}
 
 
+@pytest.mark.slow
 def test_columns_that_have_moved_are_listed_by_split(make: Make, tmp_path: Path) -> None:
     frame = small(240).with_columns(pl.lit(1.5).alias("still"))
     _, folder = published(make([FILL], frame, split=SPLIT), tmp_path)
@@ -27,6 +29,7 @@ def test_columns_that_have_moved_are_listed_by_split(make: Make, tmp_path: Path)
     assert section.count("<td>major</td>") == 2
 
 
+@pytest.mark.slow
 def test_nothing_has_moved(make: Make, tmp_path: Path) -> None:
     frame = small(400).with_columns(x=pl.int_range(400) % 2 * 1.0)
     _, folder = published(make([], frame), tmp_path)

@@ -101,6 +101,7 @@ class Recording(InlineExecutor):
         return results
 
 
+@pytest.mark.slow
 def test_the_same_is_learned_from_one_two_and_seven_buckets(make: Make, tmp_path: Path) -> None:
     pipeline = grouped(make, rows(range(48)))
     whole, ran = learned(pipeline, tmp_path / "whole")
@@ -164,6 +165,7 @@ def sizes(files: Sequence[Path]) -> list[int]:
     return [file.stat().st_size for file in files]
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_fit_at_default_settings(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What each task reads is bounded, however many values there are: what users of others complain of most."""
     share = 32 << 10
@@ -193,6 +195,7 @@ def test_out_of_memory_in_fit_at_default_settings(make: Make, tmp_path: Path, mo
         lock.remove()
 
 
+@pytest.mark.slow
 def test_no_vocabulary_passes_through_the_client(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spilled, "SPILLED_BYTES", 32 << 10)
     lock = prepared(many(make, monkeypatch), tmp_path)
@@ -208,6 +211,7 @@ def test_no_vocabulary_passes_through_the_client(make: Make, tmp_path: Path, mon
         lock.remove()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_buckets_that_are_merged(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +268,7 @@ def _buckets(work: Work) -> int:
     return spilled.buckets_of({0: sum(sizes(partial_files(work, 0, 0)))})[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_published_version_is_the_same_whatever_the_buckets(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from headrace.pipelines.translate import Finding, translation_report
 from headrace.schemas.errors import CapabilityError
 
 
+@pytest.mark.slow
 def test_operators_of_every_family_run_on_the_gpu_but_for_the_named_kernels(tmp_path: Path) -> None:
     pipeline = every_family(tmp_path / "source", 300)
     findings = translation_report(pipeline, read_tables(pipeline, rows=False))

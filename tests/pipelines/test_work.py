@@ -49,6 +49,7 @@ def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     assert saved_record(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_a_task_finds_pipeline_plan_and_tables(tmp_path: Path) -> None:
     pipeline = every_family(tmp_path / "source", 100)
     plan, lock = prepare(pipeline, RunOptions(catalog=str(tmp_path / "c"), engine="cpu"))
@@ -90,6 +91,7 @@ def test_other_code_of_ones_own_operators_is_other_work(
     assert names[0] != names[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_process_keeps_what_the_last_two_runs_have_learned_and_none_after_a_run(make: Make, tmp_path: Path) -> None:
     works = [weakref.ref(open_work(str(tmp_path / name))) for name in ("one", "two", "three")]

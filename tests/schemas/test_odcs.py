@@ -163,6 +163,7 @@ def columns() -> st.SearchStrategy[dict[str, Any]]:
     return integers | floats | texts | others
 
 
+@pytest.mark.slow
 @given(st.lists(columns(), min_size=1, max_size=5), st.booleans())
 @settings(deadline=None, max_examples=60)
 def test_round_trip(fields: list[dict[str, Any]], keyed: bool) -> None:

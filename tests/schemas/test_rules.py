@@ -63,6 +63,7 @@ def test_names_are_column_and_kind_in_the_contracts_order() -> None:
     assert rules[-1].column == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "reasons"),
     [
@@ -133,6 +134,7 @@ def by_hand(row: dict[str, Any]) -> bool:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.fixed_dictionaries(values), st.sampled_from([GOOD, GOOD | {"b": None}])), max_size=20))
 @settings(deadline=None)
 def test_good_and_bad_partition_the_rows(rows: list[dict[str, Any]]) -> None:
@@ -175,6 +177,7 @@ def test_primary_key_columns_are_required() -> None:
     assert [rule.name for rule in compile_rules(contract)] == ["a:required"]
 
 
+@pytest.mark.slow
 def test_hundreds_of_rules_are_no_deeper_than_their_logarithm() -> None:
     columns = tuple(Column(name=f"c{n}", dtype=pl.Int64, required=True, minimum=0) for n in range(500))
     contract = Contract(name="wide", columns=columns)

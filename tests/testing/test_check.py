@@ -74,6 +74,7 @@ def refused(op: Operator, frame: pl.DataFrame | None = ROWS) -> ConformanceError
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", [broken.Doubled(), broken.ToHighest()], ids=["transform", "learner"])
 def test_an_operator_that_keeps_all_laws(op: Operator) -> None:
     report = check_transform(op, ROWS)
@@ -85,6 +86,7 @@ def test_every_law_has_an_operator_that_breaks_it_but_the_one_that_needs_a_gpu()
     assert set(BREAKS) == set(LAWS) - {"gpu"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("law", "op", "what", "mend"), CASES)
 def test_an_operator_that_breaks_one_law(law: str, op: Operator, what: str, mend: str) -> None:
     if law == "translation" and not translation.available():
@@ -152,6 +154,7 @@ def test_columns_that_the_rows_do_not_have() -> None:
     assert "check_transform(op, frame=...)" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_operators_of_headrace_by_name_and_with_tables() -> None:
     assert check_transform({"Clip": {"columns": "number", "lower": 0}}).outcome("order") == "kept"
     assert check_transform(Categorify(columns="shop"), ROWS).outcome("ids") == "kept"

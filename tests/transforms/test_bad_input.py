@@ -183,6 +183,7 @@ def test_a_table_that_the_source_does_not_have(name: str) -> None:
     assert "'citys'" in error.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_example_that_fits_is_not_refused(name: str) -> None:
     assert isinstance(checked(name, FIELDS[name]), Operator)

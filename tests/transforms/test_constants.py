@@ -22,6 +22,7 @@ SCALES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, 123456.789, 1.6e9, 1e-300])
 @pytest.mark.parametrize("plain", SCALES, ids=str)
 def test_a_constant_becomes_zero(plain: dict[str, Any], constant: float) -> None:

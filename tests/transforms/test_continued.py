@@ -257,6 +257,7 @@ def test_options_that_make_no_sense_together_are_refused_by_name(fields: dict[st
     assert any(message in str(refused.value) for message in refusals(fields))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [f for f in COMBINATIONS if not refusals(f)])
 def test_every_combination_of_options_gives_ids_below_its_cardinality(fields: dict[str, Any]) -> None:
     rows = pl.DataFrame({"x": ["a", "b", "a", None, "c"], "y": ["b", "b", "d", "a", "c"]})

@@ -26,6 +26,7 @@ class One:
         return self.older
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "known"),
     [

@@ -89,6 +89,7 @@ def test_seconds_since_the_row_before() -> None:
     assert got.drop("at_since_last").equals(FLIGHTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_seconds_agree_with_duckdb_in_any_order(unit: Any) -> None:
     frame = MANY.with_columns(pl.col("at").cast(pl.Datetime(unit)))

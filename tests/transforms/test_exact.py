@@ -74,6 +74,7 @@ def test_a_sum_does_not_depend_on_the_digits_that_make_it_up() -> None:
     assert exact.INTEGER.floats(mixed).tolist() == [float(2**32 - 1)] * 2
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-(2.0**62), 2.0**62, allow_nan=False).filter(lambda x: x == 0 or abs(x) > 1e-3), max_size=20))
 def test_sums_agree_with_fractions(values: list[float]) -> None:
@@ -82,6 +83,7 @@ def test_sums_agree_with_fractions(values: list[float]) -> None:
     assert total(list(values)) == total(list(reversed(values)))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20))
 def test_sums_of_integers_agree_with_python(values: list[int]) -> None:
@@ -111,6 +113,7 @@ def test_deviations_of_few_and_of_constants() -> None:
     assert deviation([True, False], pl.Boolean()) == pytest.approx(math.sqrt(0.5))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-1e12, 1e12).filter(lambda x: x == 0 or abs(x) > 1e-6), min_size=2, max_size=12))
 def test_deviations_agree_with_the_standard_library(values: list[float]) -> None:

@@ -101,6 +101,7 @@ def test_agrees_with_duckdb_and_the_standard_library() -> None:
         assert deviation == pytest.approx(statistics.stdev(values), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cuts", [(1,), (250,), (10, 20, 30, 300), (0, 500)])
 def test_partitions_and_order_do_not_show(cuts: tuple[int, ...]) -> None:
     random = np.random.default_rng(6)

@@ -31,6 +31,7 @@ def frame_of(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"g": pl.String, "h": pl.Boolean, "x": pl.Float64, "n": pl.Int64}, orient="row")
 
 
+@pytest.mark.slow
 @given(rows=ROWS, data=st.data())
 def test_partitions_and_order_do_not_show(rows: list[tuple[Any, ...]], data: st.DataObject) -> None:
     frame = frame_of(rows)
@@ -46,6 +47,7 @@ def test_partitions_and_order_do_not_show(rows: list[tuple[Any, ...]], data: st.
 NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))  # of which Polars' sums of floats are good to 1e-9
 
 
+@pytest.mark.slow
 @given(rows=st.lists(st.tuples(st.sampled_from(["a", "b"]), st.booleans(), NUMBERS, st.integers(-9, 9)), min_size=1))
 def test_agrees_with_polars_over_several_keys(rows: list[tuple[Any, ...]]) -> None:
     frame = frame_of(rows)

@@ -51,6 +51,7 @@ POSITIVE = {
 CASES = [("yeo-johnson", shape) for shape in {**ANY_SIGN, **POSITIVE}] + [("box-cox", shape) for shape in POSITIVE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "shape"), CASES)
 def test_it_is_that_of_scikit_learn_where_the_summary_is_exact(method: Method, shape: str) -> None:
     values = {**ANY_SIGN, **POSITIVE}[shape](np.random.default_rng(0), 4000)
@@ -60,6 +61,7 @@ def test_it_is_that_of_scikit_learn_where_the_summary_is_exact(method: Method, s
     np.testing.assert_allclose(applied(step, values).to_numpy(), expected, atol=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "shape"), CASES)
 def test_beyond_power_mean_and_deviation_are_within_a_thousandth(method: Method, shape: str) -> None:
     values = {**ANY_SIGN, **POSITIVE}[shape](np.random.default_rng(1), 120_000)
@@ -69,6 +71,7 @@ def test_beyond_power_mean_and_deviation_are_within_a_thousandth(method: Method,
     assert (got.mean(), got.std()) == (pytest.approx(0, abs=1e-3), pytest.approx(1, abs=1e-3))
 
 
+@pytest.mark.slow
 def test_so_many_values_that_neighbours_count_as_their_mean() -> None:
     values = np.random.default_rng(2).lognormal(0, 1, 70_000)
     step = learned(np.array_split(values, 35), method="box-cox")  # no unit has more than 2048

@@ -43,6 +43,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_is_that_of_scikit_learn_where_the_summary_is_exact(shape: str, distribution: Distribution) -> None:

@@ -144,6 +144,7 @@ def test_a_random_target_does_not_leak(seed: int) -> None:
     assert np.corrcoef(leaked, target)[0, 1] > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["y", "amount"])
 @pytest.mark.parametrize("cuts", [(1,), (250,), (10, 20, 30, 300), (0, 500)])
 def test_partitions_and_order_do_not_show(target: str, cuts: tuple[int, ...]) -> None:
@@ -234,6 +235,7 @@ def test_columns_that_do_not_fit() -> None:
         TargetEncode(columns=["c", "d"], target="y", fold_on=["c"]).learn(pl.DataFrame())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not available(), reason="needs cudf-polars")
 @pytest.mark.parametrize("fields", [{"fold_on": ["id", "c"]}, {"fold_on": ["t"], "fold_by": "time", "prior": 0.5}])
 @pytest.mark.parametrize("target", ["y", "amount"])

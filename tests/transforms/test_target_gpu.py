@@ -25,6 +25,7 @@ def fitted(fields: dict[str, Any]) -> Any:
     return step.learn(engine.collect([step.measure(SPLITS.lazy(), engine)])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not available(), reason="the cudf-polars that headrace knows is not installed")
 @pytest.mark.parametrize("fields", EXAMPLES["TargetEncode"])
 def test_it_translates_for_the_gpu(fields: dict[str, Any]) -> None:

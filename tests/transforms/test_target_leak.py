@@ -52,6 +52,7 @@ def correlation(rows: pl.DataFrame, encoding: str, target: str) -> float:
     return float(np.corrcoef(rows[encoding].to_numpy(), rows[target].cast(pl.Float64).to_numpy())[0, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("smoothing", [1.0, "auto"])
 @pytest.mark.parametrize("way", WAYS)

@@ -133,6 +133,7 @@ def test_saved_and_loaded() -> None:
         assert applied([saved_and_loaded(fitted)], frame).equals(applied([fitted], frame))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not available(), reason="needs cudf-polars")
 @pytest.mark.parametrize("smoothing", [1.0, "auto"])
 def test_runs_on_the_gpu(smoothing: Any) -> None:

@@ -55,6 +55,7 @@ def test_several_keys_and_several_targets() -> None:
     assert got["both y"].to_list() == [0.5, 0.5, 0.5, 1.0, 0.5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
     [

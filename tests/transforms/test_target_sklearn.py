@@ -50,6 +50,7 @@ def ours(columns: list[str], target: str, smooth: Any, **fields: Any) -> TargetE
     return TargetEncode(columns=columns, target=target, smoothing=smooth, **fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", [0.0, 3.5, 1000.0, "auto"])
 @pytest.mark.parametrize("target", KINDS)
 def test_the_full_statistic(target: str, smooth: Any) -> None:
@@ -69,6 +70,7 @@ def test_a_category_of_equal_targets_is_left_as_it_is_by_auto(target: str) -> No
     assert got == pytest.approx(theirs(rows, rows, ["c"], target, "auto"), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", [5.0, "auto"])
 @pytest.mark.parametrize("target", ["flag", "amount", "class"])
 def test_out_of_fold_is_theirs_fitted_on_the_other_folds(target: str, smooth: Any) -> None:
@@ -81,6 +83,7 @@ def test_out_of_fold_is_theirs_fitted_on_the_other_folds(target: str, smooth: An
         assert got[folds == number] == pytest.approx(theirs(outside, inside, ["c"], target, smooth), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", [0.0, 5.0, "auto"])
 @pytest.mark.parametrize("target", KINDS)
 def test_left_out_is_theirs_fitted_on_the_other_rows(target: str, smooth: Any) -> None:

@@ -25,6 +25,7 @@ def written(step: Transform, *texts: str | None) -> list[str | None]:
     return got["t"].to_list()
 
 
+@pytest.mark.slow
 def test_capitals_of_four_scripts_become_what_python_makes_of_them() -> None:
     got = written(Lower(columns="t"), *ALL)
     for letter, small in zip(ALL, got, strict=True):
@@ -39,6 +40,7 @@ def test_letters_are_taken_one_by_one() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_white_space_is_taken_off_as_python_does_but_for_its_separators_of_records() -> None:
     texts = [f"{c} a{c}b {c}{c}" for c in ALL]
     separators = "\x1c\x1d\x1e\x1f"  # space to Python, not to Unicode

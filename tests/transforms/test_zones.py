@@ -99,6 +99,7 @@ def test_a_time_that_clocks_skip() -> None:
 ZONES = [NEW_YORK, "Europe/Dublin", "Australia/Lord_Howe", "Asia/Kolkata", "America/Caracas", "UTC"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ZONES)
 def test_every_quarter_of_an_hour_is_read_as_python_reads_it(zone: str) -> None:
     first = datetime(2007, 1, 1)

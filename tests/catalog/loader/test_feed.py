@@ -39,6 +39,7 @@ def test_no_thread_is_left_after_an_epoch(demo: Dataset) -> None:
     assert not threads()
 
 
+@pytest.mark.slow
 def test_no_thread_is_left_where_an_iteration_is_left(tmp_path: Path) -> None:
     # More rows than a slab has, so that threads wait for the reader.
     large = published(tmp_path, (pa.table({"id": np.arange(400_000)}), [20_000] * 20))

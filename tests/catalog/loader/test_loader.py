@@ -91,6 +91,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slab, "ROWS", 100)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups.filter(any), orders, st.integers(1, 3), st.data())
@@ -128,6 +129,7 @@ def loader_options(order: Order) -> dict[str, Any]:
     return {name: getattr(order, name) for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
 @pytest.mark.parametrize("drop_last", [True, False, "pad"])
@@ -156,6 +158,7 @@ def test_it_goes_on_at_every_step_in_a_world_of_any_size(demo: Dataset, shuffle:
             assert {json.dumps(rank.state_dict()) for rank in ranks} == {json.dumps(states[8 + number])}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
 def test_threads_and_prefetch_change_no_byte(demo: Dataset, shuffle: Any) -> None:

@@ -43,6 +43,7 @@ def test_every_part_of_the_key_counts() -> None:
     assert len({tuple(one.tolist()) for one in drawn}) == 6
 
 
+@pytest.mark.slow
 def test_all_places_are_equally_likely() -> None:
     rows, draws = 16, 4_000
     counts = np.zeros((rows, rows))

@@ -96,6 +96,7 @@ def test_blocks_keep_rows_in_order_and_rows_do_not() -> None:
     assert neighbours("rows") < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shuffle", ["rows", "blocks"])
 def test_labels_that_are_sorted_mix(shuffle: Shuffle) -> None:
     """A batch's share of a label is a mean over as many row groups as there are lanes (Hoeffding)."""

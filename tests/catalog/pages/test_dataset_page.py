@@ -203,6 +203,7 @@ def test_those_who_do_not_see_it_can_read_it() -> None:
     assert len(labels) == len([1 for tag, _ in found.elements if tag in ("input", "select")])
 
 
+@pytest.mark.slow
 def test_a_large_dataset_has_a_page_of_bounded_size() -> None:
     names = tuple(f"{'n' * 95}{place:05d}" for place in range(500))
     large = dataset_page(3, manifest(names, shards=1000), (), "s3://bucket/flights")
@@ -263,6 +264,7 @@ def test_lists_times_and_texts() -> None:
     assert found.row("note")[4] == "100.0 %"
 
 
+@pytest.mark.slow
 def test_twice_the_same_bytes() -> None:
     again = Manifest.model_validate(manifest(UGLY).model_dump())
     assert dataset_page(3, again, (), "x") == dataset_page(3, manifest(UGLY), (), "x")

@@ -34,6 +34,7 @@ def test_the_page_of_a_version(catalog: Path, tmp_path: Path) -> None:
     assert text.count('<tr class="here" aria-current="true"><th scope="row">1</th>') == 1
 
 
+@pytest.mark.slow
 def test_a_page_is_replaced_as_a_whole(catalog: Path, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     out.write_text("old")
@@ -44,6 +45,7 @@ def test_a_page_is_replaced_as_a_whole(catalog: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["page.html"]
 
 
+@pytest.mark.slow
 def test_the_index_links_to_a_page_of_each_dataset(catalog: Path, tmp_path: Path) -> None:
     out = tmp_path / "site"
     found = write_index(str(catalog), out)
@@ -65,6 +67,7 @@ def test_a_damaged_dataset_is_in_the_index_with_what_is_wrong(catalog: Path, tmp
     assert found.problems["index"].split(": ")[-1] in found.path.read_text(encoding="utf-8").replace("&#39;", "'")
 
 
+@pytest.mark.slow
 def test_nothing_is_written_into_the_catalog(catalog: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in catalog.rglob("*")}
     write_index(str(catalog), tmp_path / "site")

@@ -76,6 +76,7 @@ def test_lookups_of_many_columns_are_one_step_of_the_query() -> None:
     assert frame.explain().count("WITH_COLUMNS") == 1
 
 
+@pytest.mark.slow
 def test_the_index_of_a_vocabulary_is_built_once_and_goes_with_it() -> None:
     table = pl.DataFrame({"value": ["gone"]})
     before = len(lookup._enums)

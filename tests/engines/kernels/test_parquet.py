@@ -86,6 +86,7 @@ def test_frames_and_tables_are_the_same_rows() -> None:
     assert written(FRAME, COLD) == written(FRAME.to_arrow(), COLD)
 
 
+@pytest.mark.slow
 def test_the_limits_of_pages_are_arrows_own() -> None:
     table = pa.table({"x": pa.array(range(300_000), pa.int64()), "s": pa.array(["x" * 200] * 300_000)})
     ours, said = io.BytesIO(), io.BytesIO()

@@ -60,6 +60,7 @@ def test_a_piece_without_rows_keeps_its_columns(tmp_path: Path, buckets: int) ->
         assert cpu_read([tmp_path / "p"], bucket).schema == rows.drop("to").schema
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=40), st.integers(1, 5))
 def test_every_row_comes_out_once(tmp_path_factory: pytest.TempPathFactory, buckets: list[int], pieces: int) -> None:

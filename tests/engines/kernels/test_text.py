@@ -17,6 +17,7 @@ def shown(value: pl.Expr, texts: pl.Series) -> list[str | None]:
     return texts.to_frame().lazy().select(value).collect().to_series().to_list()
 
 
+@pytest.mark.slow
 def test_small_letters_are_the_same() -> None:
     column = pl.col("text")
     texts = pl.concat([EVERY, "A" + EVERY + "Σ Z", pl.Series("text", ["", None, "ABC"])], rechunk=False)
@@ -29,6 +30,7 @@ def test_few_texts_in_small_letters(texts: list[str | None]) -> None:
     assert found == [t if t is None else t.lower() for t in texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["both", "start", "end"])
 def test_white_space_is_what_polars_takes_for_it(side: text.Side) -> None:
     column = pl.col("text")

@@ -86,6 +86,7 @@ def test_a_pair_with_a_null_has_no_hash() -> None:
     assert ENGINE.hash64_pair(frame, "a", "b", "h").collect()["h"].is_null().to_list() == [True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [0, 1, 16_384, 40_000])
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt64, pl.UInt16])
 def test_columns_of_many_blocks_and_chunks_hash_value_by_value(dtype: pl.DataType, rows: int) -> None:

@@ -106,6 +106,7 @@ def test_unknown_values_of_several_buckets_are_listed_known_ones_are_the_same(tm
     assert gives(made, [{"city": "rome"}, {"city": "bern"}]) == {"city": [6, 8]}
 
 
+@pytest.mark.slow
 def test_a_new_fit_keeps_the_ids(tmp_path: Path) -> None:
     path = categories(tmp_path / "saved/artifacts/node_0/categories", "city", CITIES)
     state = {"categories": [{"key": ["city"], "path": path}], "storage_name": {}}
