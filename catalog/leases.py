@@ -11,7 +11,7 @@ import re
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -22,7 +22,7 @@ from headrace.catalog import log
 from headrace.catalog import store as stores
 from headrace.catalog.objects import Entry, check_name, delete, dump_entry, read_entry
 from headrace.catalog.retired import refuse_retired
-from headrace.schemas.errors import ConflictError, UsageError
+from headrace.schemas.errors import ConflictError, HeadraceError, UsageError
 
 FOLDER: Final = "_leases"
 MARGIN: Final = timedelta(minutes=5)
@@ -124,12 +124,17 @@ class Held:
 
     def __init__(self, store: ObjectStore, lease: Lease, last: timedelta, dataset: str) -> None:
         self.lease = lease
+        self.left = False
         self._store, self._last, self._dataset = store, last, dataset
 
     def keep(self) -> None:
         """Renew the lease if a third of its time is gone, else do nothing: call it once in a while."""
         if _now() - self.lease.taken_at > self._last / 3:
             self.lease = renew(self._store, self.lease, last=self._last, dataset=self._dataset)
+
+    def leave(self) -> None:
+        """Let the lease run out rather than end it with the block."""
+        self.left = True
 
 
 @contextmanager
@@ -144,7 +149,9 @@ def leased(
     try:
         yield held
     finally:
-        release(store, held.lease)
+        if not held.left:
+            with suppress(HeadraceError):  # it runs out; what the block did or raised is what counts
+                release(store, held.lease)
 
 
 def _name(job: str) -> str:
