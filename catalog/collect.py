@@ -18,7 +18,7 @@ from typing import Final
 from obstore.store import ObjectStore
 
 from headrace.catalog.leases import FOLDER as LEASES
-from headrace.catalog.leases import leases
+from headrace.catalog.leases import is_lease, read_lease
 from headrace.catalog.manifest import MANIFEST
 from headrace.catalog.objects import Object, delete, delete_folder, folders, listed, staged
 from headrace.catalog.retained import BUILDS, Known, Retained, retained
@@ -167,9 +167,10 @@ def _path(one: Object) -> str:
 
 
 def _leftovers(store: ObjectStore, at: datetime) -> Iterator[tuple[Object, str]]:
-    over = {job for job, lease in leases(store).items() if lease.until < at - LEFTOVER}
     for one in listed(store, LEASES):
-        if one.name.rpartition("/")[2].removesuffix(".json") in over:
+        # Read when its turn has come, so that one that was renewed meanwhile stays.
+        lease = read_lease(store, one.name) if is_lease(one.name) else None
+        if lease is not None and lease.until < at - LEFTOVER:
             yield one, "a lease that ran out"
     left = [(one, "left by a probe") for one in listed(store, "_probe")]
     left += [(one, "left by a process that was killed") for one in staged(store)]

@@ -147,16 +147,16 @@ def test_what_no_build_is_called_is_not_touched(store: ObjectStore, name: str) -
 
 def test_leases_that_ran_out_and_leftovers_go(store: ObjectStore) -> None:
     publish(store)
-    take(store, 1, "short", last=timedelta(hours=1))
-    take(store, 1, "long", last=timedelta(days=9))
+    short = take(store, 1, "short", last=timedelta(hours=1)).name
+    long = take(store, 1, "long", last=timedelta(days=9)).name
     put(store, "_probe/abc", b"first")
     assert collect(store, remove=True).garbage == ()
-    size = len(get(store, "_leases/short.json") or b"")
+    size = len(get(store, short) or b"")
     assert later(store).garbage == (
-        Garbage("_leases/short.json", "a lease that ran out", 1, size),
+        Garbage(short, "a lease that ran out", 1, size),
         Garbage("_probe/abc", "left by a probe", 1, 5),
     )
-    assert names(store, "_leases") == ["_leases/long.json"]
+    assert names(store, "_leases") == [long]
     assert names(store, "_probe") == []
 
 

@@ -177,7 +177,7 @@ def test_an_append_whose_answer_is_lost_keeps_what_it_goes_on_from(
         append(catalog, "demo", build, manifest)
     assert build.discard() is False
     store = open_store(catalog / "demo")
-    (lease,) = leases(store).values()
+    (lease,) = leases(store)
     assert lease.version == 1
     assert lease.until > datetime.now(UTC) + timedelta(minutes=50)
     retire(store, 1, reason="wrong labels", force=True)
