@@ -99,6 +99,10 @@ def append(
                 )
             except _LostRace:
                 tries += 1
+            except BaseException:
+                if build.unsettled:
+                    held.leave()  # a version that lists the older shards may still come
+                raise
 
 
 class _LostRace(Exception):

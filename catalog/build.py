@@ -6,9 +6,12 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from headrace.catalog import log
 from headrace.catalog import store as stores
@@ -24,6 +27,10 @@ from headrace.catalog.upload import Upload, upload_here
 from headrace.schemas.errors import DataError, HeadraceError, RunError
 
 __all__ = ["MANIFEST", "Build", "UploadAll", "building", "new_build"]
+
+_NOTE: Final = ".committing"
+_FORGET: Final = timedelta(days=1)
+"""Age of notes of commits that nothing more will come of."""
 
 UploadAll = Callable[[Sequence[Upload]], None]
 
@@ -153,14 +160,45 @@ class Build:
                 where=str(self.path),
             )
 
+    @contextlib.contextmanager
+    def committing(self) -> Iterator[None]:
+        """While its commit record is on its way: from then on until that is known to have come or not.
+
+        A record whose answer was lost may come later, also from a process that was killed meanwhile. So this is noted
+        in a file beside the build, on the machine that wrote it, and `discard` leaves such a build alone. The note goes
+        when the block ends, and stays when it raises.
+        """
+        try:
+            self._note.touch()
+        except OSError as error:
+            raise disk_error(error, self._note) from error
+        yield
+        self.settle()
+
+    def settle(self) -> None:
+        """Forget that a commit was on its way: it has come, or never will."""
+        with contextlib.suppress(OSError):  # left there, it keeps a build for `gc` that `discard` could have removed
+            self._note.unlink(missing_ok=True)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it may become a version though nobody waits for that any more."""
+        return self._note.exists()
+
+    @property
+    def _note(self) -> Path:
+        return self.path.with_name(f"{self.id}{_NOTE}")
+
     def discard(self) -> bool:
-        """Remove it, unless a version is made of it or the log cannot tell. Returns whether it is gone.
+        """Remove it, unless a version is or may be made of it, or the log cannot tell. Returns whether it is gone.
 
         Safe to call at any time; raises nothing, so that the error that led here is the one that is seen.
         """
         if self.target is None and not self.path.exists():
             return True
         self.unstage()
+        if self.unsettled:
+            return False
         try:
             store = open_store(self.place)
             if any(record.build == self.id for record in log.history(store)):
@@ -192,9 +230,19 @@ def new_build(catalog: str | Path | Place, dataset: str) -> Build:
     path = staged_builds(catalog, dataset) / identity
     try:
         path.mkdir(parents=True)
+        _forget(path.parent)
     except OSError as error:
         raise disk_error(error, path) from error
     return Build(dataset, identity, path, place if place.remote else None)
+
+
+def _forget(folder: Path) -> None:
+    """Remove notes of commits that were begun long ago."""
+    before = time.time() - _FORGET.total_seconds()
+    for note in folder.glob(f"*{_NOTE}"):
+        with contextlib.suppress(FileNotFoundError):
+            if note.stat().st_mtime < before:
+                note.unlink()
 
 
 @contextlib.contextmanager

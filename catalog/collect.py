@@ -18,7 +18,7 @@ from typing import Final
 from obstore.store import ObjectStore
 
 from headrace.catalog.leases import FOLDER as LEASES
-from headrace.catalog.leases import leases
+from headrace.catalog.leases import is_lease, read_lease
 from headrace.catalog.manifest import MANIFEST
 from headrace.catalog.objects import Object, delete, delete_folder, folders, listed, staged
 from headrace.catalog.retained import BUILDS, Known, Retained, retained
@@ -27,8 +27,8 @@ from headrace.schemas.errors import UsageError
 OLD: Final = timedelta(days=7)
 """Age from which a build that was never committed is taken for one that nobody works on."""
 
-YOUNGEST: Final = timedelta(hours=1)
-"""The least that may be asked for instead."""
+YOUNGEST: Final = timedelta(days=1)
+"""The least that may be asked for instead: a run writes nothing while it trains baselines, and clocks differ."""
 
 LEFTOVER: Final = timedelta(days=1)
 """Age of leases that ran out, and of what is left of probes and small objects."""
@@ -74,14 +74,15 @@ def collect(
     ----------
     older_than
         Age of builds without a commit: by the time in their name, and by their newest file. A build that a run still
-        writes is younger than that, and so is one that was finished just now.
+        writes is younger than that, and so is one that was finished just now. A run that wrote nothing for longer, as
+        while it trains, loses its build: it fails then and publishes nothing.
     at
         The time that ages are counted to; now if not given.
 
     Raises
     ------
     UsageError
-        `older_than` is less than an hour.
+        `older_than` is less than a day.
     DataError
         A commit record, a manifest, ref, lease or retirement cannot be read or is missing, also where only a ref, a
         lease, a retirement or the log's hint says that it was there. What it would keep is not known, so nothing is
@@ -95,7 +96,8 @@ def collect(
     """
     if older_than < YOUNGEST:
         raise UsageError(
-            f"builds of the last {older_than} may still be written to", hint="an hour is the least, 7 days the default"
+            f"builds that nobody has written to for {older_than} may be those of runs that are training",
+            hint="a day is the least, 7 days the default",
         )
     at = at or datetime.now(UTC)
     known = Known(dataset)
@@ -165,9 +167,10 @@ def _path(one: Object) -> str:
 
 
 def _leftovers(store: ObjectStore, at: datetime) -> Iterator[tuple[Object, str]]:
-    over = {job for job, lease in leases(store).items() if lease.until < at - LEFTOVER}
     for one in listed(store, LEASES):
-        if one.name.rpartition("/")[2].removesuffix(".json") in over:
+        # Read when its turn has come, so that one that was renewed meanwhile stays.
+        lease = read_lease(store, one.name) if is_lease(one.name) else None
+        if lease is not None and lease.until < at - LEFTOVER:
             yield one, "a lease that ran out"
     left = [(one, "left by a probe") for one in listed(store, "_probe")]
     left += [(one, "left by a process that was killed") for one in staged(store)]

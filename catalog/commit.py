@@ -77,7 +77,8 @@ def publish(
     DataError
         The build and its manifest differ.
     CapabilityError, RunError
-        The store or the disk refuses.
+        The store or the disk refuses. If the message says that the version may have been published all the same, the
+        build is `unsettled`: it is kept until garbage collection finds that nothing came of it.
     """
     place = dataset_place(catalog, dataset)
     if build.place != place:
@@ -119,6 +120,7 @@ def publish(
         producer=manifest.producer,
         idempotency_key=idempotency_key,
         check_head=follows,
+        attempt=build.committing,
     )
     return _published(record, build)
 
@@ -126,6 +128,7 @@ def publish(
 def _published(record: log.CommitRecord, build: Build) -> Published:
     created = record.build == build.id
     if created:
+        build.settle()
         build.unstage()
     else:
         build.discard()

@@ -1,7 +1,8 @@
 """Leases: "this job reads version 7 until 18:00". Neither `retire` nor garbage collection takes it away until then.
 
-`_leases/<job>.json` belongs to its job, which alone writes it. Times are UTC by the clock of the machine that writes;
-others wait MARGIN longer than it says, so clocks may differ by that much.
+`_leases/<job>.<holder>.json` belongs to whoever took it, who alone writes and ends it. A job of several processes has
+one for each, so that its version is held until the last of them ends. Times are UTC by the clock of the machine that
+writes; others wait MARGIN longer than it says, so clocks may differ by that much.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -22,7 +23,7 @@ from headrace.catalog import log
 from headrace.catalog import store as stores
 from headrace.catalog.objects import Entry, check_name, delete, dump_entry, read_entry
 from headrace.catalog.retired import refuse_retired
-from headrace.schemas.errors import ConflictError, UsageError
+from headrace.schemas.errors import ConflictError, HeadraceError, UsageError
 
 FOLDER: Final = "_leases"
 MARGIN: Final = timedelta(minutes=5)
@@ -35,12 +36,18 @@ _RECORD: Final = re.compile(rf"{FOLDER}/([^/]+)\.json")
 
 
 class Lease(Entry):
-    """`_leases/<job>.json`."""
+    """`_leases/<job>.<holder>.json`."""
 
     job: str
+    holder: str = Field(default="", description="who of the job; empty if written by a headrace that knew one a job")
     version: int = Field(ge=1)
     taken_at: AwareDatetime
     until: AwareDatetime
+
+    @property
+    def name(self) -> str:
+        """The object's name in the dataset."""
+        return f"{FOLDER}/{self.job}.{self.holder}.json" if self.holder else f"{FOLDER}/{self.job}.json"
 
     def live(self, at: datetime | None = None) -> bool:
         """Whether it holds, for everyone whose clock differs by no more than MARGIN."""
@@ -53,15 +60,26 @@ def new_job() -> str:
     return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
-def take(store: ObjectStore, version: int, job: str, *, last: timedelta = LONG, dataset: str = "dataset") -> Lease:
+def take(
+    store: ObjectStore,
+    version: int,
+    job: str,
+    *,
+    last: timedelta = LONG,
+    dataset: str = "dataset",
+    holder: str = "",
+) -> Lease:
     """Begin to read a version.
 
     Parameters
     ----------
     job
-        Whose lease it is. A job that is started again under its name goes on with the lease it had.
+        Whose lease it is. A job may take several of a version, as one for each of its processes; one that is started
+        again under its name takes another, beside those that its killed processes left to run out.
     last
         How long.
+    holder
+        Who of the job had this lease before and renews it; a new one if not given.
 
     Raises
     ------
@@ -77,46 +95,69 @@ def take(store: ObjectStore, version: int, job: str, *, last: timedelta = LONG, 
         raise UsageError(f"a lease must last longer than {last}")
     if version < 1 or stores.get(store, log.record_name(version)) is None:
         raise UsageError(f"{dataset} has no version {version}", where=stores.place(store))
-    held = read_entry(store, _name(job), Lease)
-    if held is not None and held.live() and held.version != version:
+    held = [lease for lease in _of_job(store, job) if lease.live()]
+    if other := next((lease for lease in held if lease.version != version), None):
         raise ConflictError(
-            f"the job {job!r} has a lease on version {held.version} until {held.until:%Y-%m-%d %H:%M} UTC",
+            f"the job {job!r} has a lease on version {other.version} until {other.until:%Y-%m-%d %H:%M} UTC",
             hint="give this job another name, or end that one",
             where=stores.place(store),
         )
     at = _now()
-    lease = Lease(job=job, version=version, taken_at=at, until=at + last)
-    stores.put(store, _name(job), dump_entry(lease))
-    if held is None or not held.live():
+    lease = Lease(job=job, holder=holder or uuid.uuid4().hex[:12], version=version, taken_at=at, until=at + last)
+    stores.put(store, lease.name, dump_entry(lease))
+    if not held:
         # Written first and checked then: a version that is retired after this finds the lease.
         try:
             refuse_retired(store, dataset, version)
         except BaseException:
-            delete(store, _name(job))
+            delete(store, lease.name)
             raise
     return lease
 
 
 def renew(store: ObjectStore, lease: Lease, *, last: timedelta = LONG, dataset: str = "dataset") -> Lease:
     """The same lease from now on. One that ran out is taken anew: that fails if the version was retired meanwhile."""
-    return take(store, lease.version, lease.job, last=last, dataset=dataset)
+    return take(store, lease.version, lease.job, last=last, dataset=dataset, holder=lease.holder)
 
 
 def release(store: ObjectStore, lease: Lease) -> None:
-    """End a lease. One that is gone is no error."""
-    delete(store, _name(lease.job))
+    """End a lease; others of its job hold on. One that is gone is no error."""
+    delete(store, lease.name)
 
 
-def leases(store: ObjectStore) -> dict[str, Lease]:
-    """All leases by job, also those that ran out. One listing, and a read for each. Raises DataError if damaged."""
-    matches = (_RECORD.fullmatch(name) for name in stores.names(store, FOLDER))
-    found = {match[1]: read_entry(store, _name(match[1]), Lease) for match in matches if match}
-    return {job: lease for job, lease in found.items() if lease is not None}
+def leases(store: ObjectStore) -> list[Lease]:
+    """All leases by name, also those that ran out. One listing, and a read for each. Raises DataError if damaged."""
+    return list(_read(store, lease_names(store)))
 
 
-def live_leases(store: ObjectStore, at: datetime | None = None) -> dict[str, Lease]:
-    """The leases that hold, by job."""
-    return {job: lease for job, lease in leases(store).items() if lease.live(at)}
+def live_leases(store: ObjectStore, at: datetime | None = None) -> list[Lease]:
+    """The leases that hold, by name."""
+    return [lease for lease in leases(store) if lease.live(at)]
+
+
+def lease_names(store: ObjectStore) -> list[str]:
+    """Names of the objects that are leases, sorted. One listing."""
+    return [name for name in stores.names(store, FOLDER) if is_lease(name)]
+
+
+def is_lease(name: str) -> bool:
+    """Whether an object of this name is a lease."""
+    return _RECORD.fullmatch(name) is not None
+
+
+def read_lease(store: ObjectStore, name: str) -> Lease | None:
+    """The lease of this name, None if it ended. Raises DataError if it is damaged."""
+    return read_entry(store, name, Lease)
+
+
+def _of_job(store: ObjectStore, job: str) -> list[Lease]:
+    names = [name for name in lease_names(store) if name.startswith(f"{FOLDER}/{job}.")]
+    return [lease for lease in _read(store, names) if lease.job == job]
+
+
+def _read(store: ObjectStore, names: list[str]) -> Iterator[Lease]:
+    found = (read_lease(store, name) for name in names)
+    return (lease for lease in found if lease is not None)
 
 
 class Held:
@@ -124,12 +165,17 @@ class Held:
 
     def __init__(self, store: ObjectStore, lease: Lease, last: timedelta, dataset: str) -> None:
         self.lease = lease
+        self.left = False
         self._store, self._last, self._dataset = store, last, dataset
 
     def keep(self) -> None:
         """Renew the lease if a third of its time is gone, else do nothing: call it once in a while."""
         if _now() - self.lease.taken_at > self._last / 3:
             self.lease = renew(self._store, self.lease, last=self._last, dataset=self._dataset)
+
+    def leave(self) -> None:
+        """Let the lease run out rather than end it with the block."""
+        self.left = True
 
 
 @contextmanager
@@ -138,17 +184,16 @@ def leased(
 ) -> Iterator[Held]:
     """Hold a lease for as long as the block runs; `keep()` it in between. Raises as `take` does.
 
-    A process that is killed leaves its lease to run out.
+    Each block has its own, also where several processes of a job, or several blocks of one, are on the same version. A
+    process that is killed leaves its lease to run out.
     """
     held = Held(store, take(store, version, job or new_job(), last=last, dataset=dataset), last, dataset)
     try:
         yield held
     finally:
-        release(store, held.lease)
-
-
-def _name(job: str) -> str:
-    return f"{FOLDER}/{job}.json"
+        if not held.left:
+            with suppress(HeadraceError):  # it runs out; what the block did or raised is what counts
+                release(store, held.lease)
 
 
 def _now() -> datetime:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
+from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
 from pydantic import Field, ValidationError
 
@@ -14,12 +16,13 @@ from headrace.catalog import store as stores
 from headrace.catalog.identity import now
 from headrace.catalog.manifest import FORMAT, Producer
 from headrace.catalog.records import BuildId, Record, Sha256
-from headrace.schemas.errors import ConflictError, DataError
+from headrace.schemas.errors import CapabilityError, ConflictError, DataError, HeadraceError, RunError
 
 _RECORD: Final = re.compile(r"_log/(\d{20})\.json")
 _HINT: Final = "_log/_latest_hint.json"
 
 CheckHead = Callable[["CommitRecord | None"], None]
+Attempt = Callable[[], AbstractContextManager[None]]
 
 
 class CommitRecord(Record):
@@ -111,6 +114,7 @@ def commit(
     producer: Producer,
     idempotency_key: str | None = None,
     check_head: CheckHead | None = None,
+    attempt: Attempt = nullcontext,
 ) -> CommitRecord:
     """Make a finished build the next version; the one step that makes it visible.
 
@@ -120,11 +124,17 @@ def commit(
         If a version was committed with it, or of this build, that version is returned and nothing is written.
     check_head
         Called with the head the new version would follow, again after every lost race; raises to refuse.
+    attempt
+        Held while a record is written. It ends in order once it is known whether the record is there; if the block
+        raises, the record may be there, or come later.
 
     Raises
     ------
     ConflictError
         The next number is taken and yet cannot be read.
+    CapabilityError, RunError
+        The store refuses or does not answer. If that is so while the record is written, the log is looked at, and only
+        if it does not tell, the error says that the version may have been published.
 
     Notes
     -----
@@ -148,11 +158,43 @@ def commit(
             created_at=now(),
             producer=producer,
         )
-        if stores.put_new(store, record_name(record.version), _dump(record)):
-            stores.put(store, _HINT, json.dumps({"version": record.version}).encode())
+        with attempt():
+            outcome = _create(store, record)
+        if isinstance(outcome, HeadraceError):
+            raise outcome
+        if outcome:
+            with suppress(HeadraceError):  # the version is there; a hint may be stale
+                stores.put(store, _HINT, json.dumps({"version": record.version}).encode())
             return record
-        if read(store, record.version) is None:
-            raise ConflictError(f"version {record.version} can be neither created nor read", where=stores.place(store))
+
+
+def _create(store: ObjectStore, record: CommitRecord) -> bool | HeadraceError:
+    """Write a commit record. False if the number is someone else's, an error if the store refused, so that there is no
+    record. Raises if none of this is known."""
+    lost: CapabilityError | RunError | None = None
+    try:
+        if stores.put_new(store, record_name(record.version), _dump(record)):
+            return True
+    except (CapabilityError, RunError) as error:
+        lost = error
+    try:
+        there = read(store, record.version)
+    except HeadraceError:
+        if lost is None:
+            raise
+        there = None
+    if there is not None:
+        return there == record  # the same build's by an earlier try is found when the log is looked through
+    if lost is None:
+        raise ConflictError(f"version {record.version} can be neither created nor read", where=stores.place(store))
+    if isinstance(lost, RunError) or isinstance(lost.__cause__, PermissionDeniedError | UnauthenticatedError):
+        return lost  # a full disk, no rights: it was not written, and nothing is on its way
+    raise CapabilityError(
+        f"{lost.message}; version {record.version} may have been published all the same, so its build is left there",
+        hint=f"{lost.hint or 'try again later'}; look for the version before that (headrace datasets show), or run "
+        "with an idempotency key, which makes no second one",
+        where=lost.where,
+    ) from lost
 
 
 def _dump(record: CommitRecord) -> bytes:

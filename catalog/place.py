@@ -13,6 +13,9 @@ SCHEMES: Final = ("s3", "gs", "az")
 """Object stores: Amazon S3 and all that speak its protocol, Google Cloud Storage, Azure Blob Storage."""
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_LIKE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(s3|gs|az|file):", re.IGNORECASE)
+"""What was meant as a URI and is none; `pathlib` makes one slash of two."""
+
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -28,22 +31,27 @@ class Place:
 
     @staticmethod
     def of(uri: str | Path | Place) -> Place:
-        """The place that a path or URI names; ``file://`` is a path.
+        """The place that a path or URI names; ``file:///`` is a path.
 
         Raises
         ------
         UsageError
-            No bucket, or more in it than a name: credentials, a query, a step upward. What is refused is not repeated
-            in the message: it may be a secret.
+            No bucket, or more in it than a name: credentials, a query, a step upward. One slash after the scheme, as in
+            ``Path("s3://bucket")``; a host after ``file://``. What is refused is not repeated in the message: it may be
+            a secret.
         CapabilityError
             Another scheme.
         """
         if isinstance(uri, Place):
             return uri
         match = _SCHEME.match(text := str(uri))
+        if match is None and (like := _LIKE.match(text)):
+            raise _no_uri((like[1] or like[2]).lower())
         scheme = match[1].lower() if match else "file"
         rest = text[match.end() :] if match else text
         if scheme == "file":
+            if match is not None:
+                rest = _after_host(rest)
             return Place(str(Path(rest).expanduser().absolute()))
         if scheme not in SCHEMES:
             raise CapabilityError(
@@ -119,6 +127,25 @@ class Place:
     @property
     def _parts(self) -> list[str]:
         return self.uri.split("/")[3:]
+
+
+def _no_uri(scheme: str) -> UsageError:
+    means = {"file": "a path, or file:///path"}.get(scheme, f"{scheme}://bucket/catalog")
+    return UsageError(
+        f"{scheme}: is followed by two slashes in a URI, and no folder was meant",
+        hint=f"write {means}, as text: pathlib.Path makes one slash of two; a folder of that name by its absolute path",
+    )
+
+
+def _after_host(rest: str) -> str:
+    """The path of a ``file://`` URI, which may name this machine and no other."""
+    host, slash, path = rest.partition("/")
+    if not slash or host not in ("", "localhost"):
+        raise UsageError(
+            "a file:// URI is a path on this machine, and names no host or relative path",
+            hint="write the path itself, or file:///path with three slashes; a folder of another machine is mounted",
+        )
+    return f"/{path}"
 
 
 def _check_bucket(scheme: str, bucket: str) -> None:

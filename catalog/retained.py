@@ -54,7 +54,7 @@ def retained(store: ObjectStore, at: datetime, known: Known) -> Retained:
     """
     retired = {version: known.retirement(store, version) for version in retired_versions(store)}
     used = {ref.version for ref in refs(store).values() if ref.version is not None}
-    used |= {lease.version for lease in live_leases(store, at).values()}
+    used |= {lease.version for lease in live_leases(store, at)}
     records = known.all_records(store)
     if beyond := {*retired, *used} - {record.version for record in records}:
         raise known.unknown(store, f"there is no commit record of version {max(beyond)}", log.record_name(max(beyond)))

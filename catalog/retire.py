@@ -60,7 +60,8 @@ def retire(
     if (before := retirement(store, version)) is not None:
         return before
     users = [f"the ref {name}" for name, ref in refs(store).items() if ref.version == version]
-    users += [f"the job {job}" for job, lease in live_leases(store, at).items() if lease.version == version]
+    jobs = {lease.job for lease in live_leases(store, at) if lease.version == version}
+    users += [f"the job {job}" for job in sorted(jobs)]
     if users and not force:
         raise ConflictError(
             f"{dataset}@{version} is used by {', '.join(users[:10])}{', ...' if len(users) > 10 else ''}",

@@ -207,7 +207,7 @@ def test_rows_that_cannot_stand_beside_the_older_ones(
         append(catalog, "demo", build, change(manifest))
     assert message in error.value.message.splitlines()
     assert log.versions(open_store(catalog / "demo")) == [1]
-    assert leases(open_store(catalog / "demo")) == {}
+    assert leases(open_store(catalog / "demo")) == []
 
 
 def test_another_schema(catalog: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_lost_race_goes_on_from_the_new_head(catalog: Path, monkeypatch: pytes
     assert dataset.to_polars("train").equals(pl.concat([FRAME, MORE.head(2), MORE.tail(2)]))
     assert dataset.manifest.columns[0].statistics["train"].count == 8
     assert verify(dataset, "pages") == []
-    assert leases(open_store(catalog / "demo")) == {}
+    assert leases(open_store(catalog / "demo")) == []
 
 
 def test_a_lost_race_against_what_it_does_not_fit_is_a_conflict(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ def test_appenders_at_once_lose_no_row(catalog: Path) -> None:
     assert carriers[4:].to_list() == [order.index(n) for n in range(5) for _ in range(3)]
     for version in range(1, 7):
         assert verify(open_dataset(catalog / "demo", version)) == []
-    assert leases(open_store(catalog / "demo")) == {}
+    assert leases(open_store(catalog / "demo")) == []
 
 
 @pytest.mark.slow

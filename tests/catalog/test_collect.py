@@ -15,6 +15,7 @@ from headrace.catalog import collect as module
 from headrace.catalog import log
 from headrace.catalog.build import new_build
 from headrace.catalog.collect import Collection, Garbage, collect
+from headrace.catalog.commit import publish as publish_build
 from headrace.catalog.leases import take
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import open_dataset
@@ -122,7 +123,7 @@ def test_builds_without_a_commit_go_when_they_are_old(store: ObjectStore) -> Non
     publish(store)
     orphan = write_build(store, build=build_id())
     assert collect(store, remove=True).garbage == ()
-    found = collect(store, remove=True, at=datetime.now(UTC) + timedelta(hours=2), older_than=timedelta(hours=1))
+    found = collect(store, remove=True, at=datetime.now(UTC) + timedelta(hours=25), older_than=timedelta(days=1))
     assert [one.path for one in found.garbage] == [f"builds/{orphan.build}"]
     assert found.garbage[0].why.startswith("never committed, untouched since 20")
 
@@ -146,22 +147,31 @@ def test_what_no_build_is_called_is_not_touched(store: ObjectStore, name: str) -
 
 def test_leases_that_ran_out_and_leftovers_go(store: ObjectStore) -> None:
     publish(store)
-    take(store, 1, "short", last=timedelta(hours=1))
-    take(store, 1, "long", last=timedelta(days=9))
+    short = take(store, 1, "short", last=timedelta(hours=1)).name
+    long = take(store, 1, "long", last=timedelta(days=9)).name
     put(store, "_probe/abc", b"first")
     assert collect(store, remove=True).garbage == ()
-    size = len(get(store, "_leases/short.json") or b"")
+    size = len(get(store, short) or b"")
     assert later(store).garbage == (
-        Garbage("_leases/short.json", "a lease that ran out", 1, size),
+        Garbage(short, "a lease that ran out", 1, size),
         Garbage("_probe/abc", "left by a probe", 1, 5),
     )
-    assert names(store, "_leases") == ["_leases/long.json"]
+    assert names(store, "_leases") == [long]
     assert names(store, "_probe") == []
 
 
-def test_an_hour_is_the_least_age(store: ObjectStore) -> None:
-    with pytest.raises(UsageError, match="builds of the last 0:59:00 may still be written to"):
-        collect(store, older_than=timedelta(minutes=59))
+def test_a_day_is_the_least_age(store: ObjectStore) -> None:
+    with pytest.raises(UsageError, match="nobody has written to for 23:59:00 may be those of runs that are training"):
+        collect(store, older_than=timedelta(hours=23, minutes=59))
+
+
+def test_a_run_that_trains_for_most_of_a_day_keeps_its_build(store: ObjectStore) -> None:
+    publish(store)
+    training = build_id(timedelta(hours=30))
+    shard(store, training, "train/part-00000.parquet")
+    at = datetime.now(UTC) + timedelta(hours=23)
+    assert collect(store, remove=True, at=at, older_than=timedelta(days=1)).garbage == ()
+    assert training in builds(store)
 
 
 def broken_record(store: ObjectStore) -> str:
@@ -438,3 +448,12 @@ def test_the_manifest_says_what_is_its_own(store: ObjectStore) -> None:
         "train/part-00000.parquet",
     ]
     assert [file.path for file in fresh.own_files()] == ["train/part-00000.parquet"]
+
+
+def test_a_run_whose_build_was_collected_publishes_nothing(catalog: Path, filled: Any) -> None:
+    build, manifest = filled()
+    (found,) = later(open_store(catalog / "demo")).garbage
+    assert found.path == f"builds/{build.id}"
+    with pytest.raises(DataError, match="listed, not there"):
+        publish_build(catalog, "demo", build, manifest)
+    assert log.latest(open_store(catalog / "demo")) is None

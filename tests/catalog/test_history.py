@@ -15,7 +15,7 @@ from tests.catalog.worlds import build_id, commit, damaged, inherited, publish, 
 from headrace.catalog import leases as leasing
 from headrace.catalog import log
 from headrace.catalog.collect import collect
-from headrace.catalog.leases import MARGIN, live_leases, release, take
+from headrace.catalog.leases import MARGIN, Lease, live_leases, release, take
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.refs import refs, tag, untag
@@ -43,7 +43,7 @@ class History(RuleBasedStateMachine):
         self.manifests: dict[int, Manifest] = {}
         self.retired: set[int] = set()
         self.refs: dict[str, int] = {}
-        self.leases: dict[str, Any] = {}
+        self.leases: list[Lease] = []
         self.gone: set[int] = set()
         self.orphans: set[str] = set()
 
@@ -56,7 +56,7 @@ class History(RuleBasedStateMachine):
 
     @property
     def needed(self) -> set[int]:
-        held = {lease.version for lease in self.leases.values() if self.now <= lease.until + MARGIN}
+        held = {lease.version for lease in self.leases if self.now <= lease.until + MARGIN}
         return {*self.live, *self.refs.values(), *held} - self.gone
 
     def version(self, data: st.DataObject, among: Any = None) -> int:
@@ -116,26 +116,24 @@ class History(RuleBasedStateMachine):
 
     @rule(data=st.data(), job=JOBS, hours=st.sampled_from([1, 3000]))
     def begin_to_read(self, data: st.DataObject, job: str, hours: int) -> None:
-        version, held = self.version(data, self.live or None), self.leases.get(job)
-        busy = held is not None and held.live(self.now)
-        if (busy and held.version != version) or (version in self.retired and not (busy and held.version == version)):
+        version = self.version(data, self.live or None)
+        held = {lease.version for lease in self.leases if lease.job == job and lease.live(self.now)}
+        if held - {version} or (version in self.retired and not held):
             with pytest.raises((ConflictError, DataError)):
                 take(self.store, version, job, last=timedelta(hours=hours))
-            if not busy:
-                self.leases.pop(job, None)
             return
-        self.leases[job] = take(self.store, version, job, last=timedelta(hours=hours))
+        self.leases.append(take(self.store, version, job, last=timedelta(hours=hours)))
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def end_reading(self, data: st.DataObject) -> None:
-        release(self.store, self.leases.pop(data.draw(st.sampled_from(sorted(self.leases)))))
+        release(self.store, self.leases.pop(data.draw(st.integers(0, len(self.leases) - 1))))
 
     @precondition(lambda self: self.live)
     @rule(data=st.data())
     def retire(self, data: st.DataObject) -> None:
         version = self.version(data, self.live)
-        held = {lease.version for lease in self.leases.values() if lease.live(self.now)}
+        held = {lease.version for lease in self.leases if lease.live(self.now)}
         if version in held or version in self.refs.values():
             with pytest.raises(ConflictError, match=f"@{version} is used by"):
                 retire(self.store, version, reason="x", at=self.now)
@@ -169,9 +167,7 @@ class History(RuleBasedStateMachine):
         self.orphans = {name.split("/")[1] for name in orphans}
         assert found.spared == ()
         assert collect(self.store, at=self.now).garbage == ()
-        overdue = {job for job, lease in self.leases.items() if lease.until < self.now - timedelta(days=1)}
-        for job in overdue:
-            del self.leases[job]
+        self.leases = [lease for lease in self.leases if lease.until >= self.now - timedelta(days=1)]
 
     @invariant()
     def versions_are_contiguous(self) -> None:
@@ -182,8 +178,8 @@ class History(RuleBasedStateMachine):
         assert {name: ref.version for name, ref in refs(self.store).items()} == self.refs
         assert retired_versions(self.store) == sorted(self.retired)
         assert newest(self.store) == (self.live[-1] if self.live else None)
-        live = {job for job, lease in self.leases.items() if lease.live(self.now)}
-        assert live_leases(self.store, self.now).keys() == live
+        live = {lease.name for lease in self.leases if lease.live(self.now)}
+        assert {lease.name for lease in live_leases(self.store, self.now)} == live
 
     @invariant()
     def what_is_needed_is_intact(self) -> None:

@@ -58,6 +58,38 @@ def test_secrets_in_a_uri_are_refused_and_not_repeated(uri: str) -> None:
     assert "environment" in caught.value.hint or "set " in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("uri", "meant"),
+    [
+        (Path("s3://bucket/x"), "write s3://bucket/catalog"),
+        (Path("gs://bucket") / "x", "write gs://bucket/catalog"),
+        ("s3:/bucket", "write s3://bucket/catalog"),
+        ("S3:bucket/x", "write s3://bucket/catalog"),
+        ("az:topsecret@container", "write az://bucket/catalog"),
+        (Path("hdfs://server/x"), "write hdfs://bucket/catalog"),
+        ("file:/data/x", "write a path, or file:///path"),
+        (Path("file:///data/x"), "write a path, or file:///path"),
+    ],
+)
+def test_what_was_meant_as_a_uri_makes_no_folder(uri: str | Path, meant: str) -> None:
+    with pytest.raises(UsageError, match="is followed by two slashes in a URI") as caught:
+        Place.of(uri)
+    assert caught.value.hint.startswith(meant)
+    assert "topsecret" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("uri", ["file://server/share/x", "file://data", "file://", "file://~/x", "file://./x"])
+def test_a_file_uri_names_no_host(uri: str) -> None:
+    with pytest.raises(UsageError, match="a file:// URI is a path on this machine"):
+        Place.of(uri)
+    assert Place.of("file://localhost/data/x") == Place.of("file:///data/x") == Place("/data/x")
+
+
+@pytest.mark.parametrize("name", ["/data/s3:/x", "2026-03-01T09:30/x", "c:", "a:b/c", "C:/data"])
+def test_a_colon_in_the_name_of_a_folder_is_no_scheme(name: str) -> None:
+    assert Place.of(name).folder == Path.cwd() / name
+
+
 @pytest.mark.parametrize("uri", ["s3://", "s3:///x", "gs://_x/y", "s3://bucket/../x", "s3://bucket/a/./b"])
 def test_what_is_no_bucket_and_prefix_is_refused(uri: str) -> None:
     with pytest.raises(UsageError):

@@ -188,7 +188,8 @@ def test_a_dataset_that_cannot_be_read_is_left_alone(invoke: Invoke, document: D
         (["dmeo"], "no dataset 'dmeo'"),
         (["demo@2"], "demo@2 names a version"),
         (["--older-than", "week"], "--older-than 'week' is not an age"),
-        (["--older-than", "0d"], "an hour is the least"),
+        (["--older-than", "0d"], "a day is the least"),
+        (["--older-than", "1h"], "a day is the least"),
         (["--catalog", "nowhere"], "no catalog at"),
     ],
 )

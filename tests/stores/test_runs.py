@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from tests.catalog.late import lost_answer
 from tests.failures.shop import COLUMNS, Shop, checksums, rows
 from tests.stores.servers import Moto
 
@@ -22,12 +23,13 @@ from headrace.catalog.place import Place
 from headrace.catalog.reader import Dataset
 from headrace.catalog.staging import work_folder
 from headrace.catalog.store import names, open_store
+from headrace.catalog.verify import verify
 from headrace.cli import cli
 from headrace.pipelines import stages
 from headrace.pipelines.build import build
 from headrace.pipelines.options import RunOptions
-from headrace.pipelines.runs import list_runs, read_run
-from headrace.schemas.errors import RunError
+from headrace.pipelines.runs import list_runs, read_run, save_run, sweep
+from headrace.schemas.errors import CapabilityError, RunError
 
 
 @pytest.fixture
@@ -158,6 +160,24 @@ def test_a_run_that_fails_after_the_commit_is_published(
         build(shop.pipeline(), RunOptions(catalog=catalog))
     dataset = open_dataset(f"{catalog}/shop")
     assert (dataset.version, sum(dataset.rows.values())) == (1, 160)
+
+
+def test_a_run_whose_commit_is_not_answered_keeps_what_it_uploaded(
+    shop: Shop, catalog: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lost_answer(monkeypatch) as late, pytest.raises(CapabilityError, match="version 1 may have been published"):
+        build(shop.pipeline(), RunOptions(catalog=catalog))
+    (record,) = list_runs(catalog)
+    assert record.status == "failed"
+    assert not Path(record.build).exists(), "nothing is left on this machine"
+    killed = record.model_copy(update={"status": "running", "pid": 2**22 + 1})  # as if by SIGKILL at that moment
+    save_run(catalog, killed)
+    sweep(catalog, "shop")
+    assert [record.error.code for record in list_runs(catalog) if record.error] == ["killed"]
+    late.arrive()
+    dataset = open_dataset(f"{catalog}/shop")
+    assert (dataset.version, sum(dataset.rows.values())) == (1, 160)
+    assert verify(dataset) == []
 
 
 @pytest.mark.slow

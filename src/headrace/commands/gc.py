@@ -31,7 +31,7 @@ _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
     default="7d",
     show_default=True,
     metavar="AGE",
-    help="Builds that were never committed are garbage from this age on: 12h, 7d, 2w. At least 1h.",
+    help="Builds that were never committed are garbage from this age on: 36h, 7d, 2w. At least 1d.",
 )
 @catalog_option
 @json_option
@@ -90,7 +90,7 @@ def _stores(dataset: str | None, catalog: str) -> list[tuple[str, ObjectStore]]:
 def _age(words: str) -> timedelta:
     match = _AGE.fullmatch(words)
     if match is None:
-        raise UsageError(f"--older-than {words!r} is not an age", hint="such as 12h, 7d or 2w")
+        raise UsageError(f"--older-than {words!r} is not an age", hint="such as 36h, 7d or 2w")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
