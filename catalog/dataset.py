@@ -17,7 +17,7 @@ from headrace.catalog import device as devices
 from headrace.catalog.access import Access
 from headrace.catalog.cache import Cache, cache_folder
 from headrace.catalog.log import CommitRecord
-from headrace.catalog.manifest import Manifest, Split
+from headrace.catalog.manifest import Manifest, Role, Split
 from headrace.catalog.place import Place
 from headrace.catalog.records import File, FileRef
 from headrace.schemas.errors import DataError, UsageError
@@ -69,9 +69,22 @@ class Dataset:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of what a model is given: all columns but keys, times and groups, which are kept beside features."""
-        kept = {column.name for column in self.manifest.columns if column.role in ("key", "time", "group")}
-        return tuple(name for name in self.columns if name not in kept)
+        """Names of what a model is given: never labels, weights, keys, times or groups, which lie beside them."""
+        return self._of_roles("feature")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of what a model is to say; none if the pipeline has no target."""
+        return self._of_roles("label")
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Labels, weights and features in the order of `columns`: what `torch` and the loaders give if not told."""
+        return self._of_roles("label", "weight", "feature")
+
+    def _of_roles(self, *roles: Role) -> tuple[str, ...]:
+        roles_of = {column.name: column.role for column in self.manifest.columns}
+        return tuple(name for name in self.columns if roles_of.get(name, "feature") in roles)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -224,7 +237,7 @@ class Dataset:
         more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
         are copied once, a column at a time.
         """
-        names = self.features if columns is None else columns
+        names = self.trained_on if columns is None else columns
         return devices.tensors(self._wanted(split, names), device, lambda: self.arrow(split, names))
 
     def torch_loader(

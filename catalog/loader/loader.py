@@ -163,7 +163,7 @@ def _order(options: Options) -> Order:
 
 def _contents(dataset: Dataset, split: str, options: Options) -> Contents:
     dataset.split(split)
-    columns = dataset.features if options.columns is None else options.columns
+    columns = dataset.trained_on if options.columns is None else options.columns
     return contents(
         dataset.manifest.arrow_schema,
         dataset.known(columns),

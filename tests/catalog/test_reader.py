@@ -51,6 +51,23 @@ def test_a_dataset_opens_with_its_rows(make: Any, catalog: Path) -> None:
     assert dataset.state_path == dataset.path / "state" / "pipeline.json"
 
 
+def test_labels_are_no_features(make: Any, catalog: Path) -> None:
+    make()
+    dataset = open_dataset(catalog / "demo")
+    assert (dataset.features, dataset.labels) == (("delay", "carrier"), ("late",))
+    assert dataset.trained_on == ("delay", "carrier", "late")
+
+
+def test_keys_times_and_weights_are_neither_features_nor_labels(filled: Filled, catalog: Path) -> None:
+    build, manifest = filled()
+    document = document_of(manifest)
+    for column, role in zip(document["columns"], ("weight", "key", "label"), strict=True):
+        column["role"] = role
+    commit_document(catalog, build, document)
+    dataset = open_dataset(catalog / "demo")
+    assert (dataset.features, dataset.labels, dataset.trained_on) == ((), ("late",), ("delay", "late"))
+
+
 def test_no_split_means_all_in_order(make: Any, catalog: Path) -> None:
     make()
     dataset = open_dataset(catalog / "demo")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset
 import pytest
 from click.testing import Result
 from tests.catalog.conftest import FRAME, fill
@@ -32,7 +33,10 @@ def test_writes_a_folder_and_says_how_it_is_read(invoke: Invoke, tmp_path: Path)
         ["train", "4", "1"],
         ["test", "2", "1"],
     ]
-    assert lines[4] == f'pyarrow.ipc.open_file(pyarrow.memory_map("{tmp_path}/out/train/part-00000.arrow"))'
+    assert lines[4] == f'pyarrow.dataset.dataset("{tmp_path}/out/train", format="ipc").to_table()'
+    assert (
+        pyarrow.dataset.dataset("out/train", format="ipc").to_table()["delay"].to_pylist() == FRAME["delay"].to_list()
+    )
     with pa.memory_map("out/train/part-00000.arrow") as source:
         table = pa.ipc.open_file(source).read_all()
     assert table.column_names == ["late", "delay"]
@@ -46,6 +50,15 @@ def test_as_json(document: Callable[..., dict[str, Any]]) -> None:
     data = found["data"]
     assert data["splits"] == {"train": {"rows": 4, "files": ["train/part-00000.tar", "train/part-00001.tar"]}}
     assert data["columns"] == dict.fromkeys(FRAME.columns, "number")
+
+
+@pytest.mark.parametrize(("rows", "files"), [(3, "part-{00000..00001}.tar"), (4, "part-00000.tar")])
+def test_all_files_of_a_split_are_in_the_line_that_reads_them(
+    invoke: Invoke, tmp_path: Path, rows: int, files: str
+) -> None:
+    words = ("datasets", "export", "demo", "out", "--format", "webdataset", "--split", "train", "--rows-per-file", rows)
+    lines = invoke(*words).stdout.splitlines()
+    assert lines[-1] == f'webdataset.WebDataset("{tmp_path}/out/train/{files}", shardshuffle=False).decode()'
 
 
 @pytest.mark.parametrize(

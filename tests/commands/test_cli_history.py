@@ -49,8 +49,10 @@ def orphan(catalog: Path, dataset: str = "demo") -> Path:
 def test_a_name_is_given_moved_and_removed(invoke: Invoke) -> None:
     assert invoke("datasets", "tag", "demo").stdout == "demo has no names yet\n"
     assert invoke("datasets", "tag", "demo", "prod", "1").stdout == "prod is demo@1\n"
-    assert invoke("datasets", "tag", "demo", "prod").stdout == "prod is demo@3, was demo@1\n"
+    assert invoke("datasets", "tag", "demo", "prod", "latest").stdout == "prod is demo@3, was demo@1\n"
     assert invoke("datasets", "tag", "demo", "next", "prod").stdout == "next is demo@3\n"
+    shown = invoke("datasets", "tag", "demo", "prod").stdout.splitlines()
+    assert [line.split()[:3] for line in shown] == [["name", "version", "before"], ["prod", "3", "1"]]
     lines = invoke("datasets", "tag", "demo").stdout.splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["name", "version", "before"],
@@ -85,6 +87,8 @@ def test_a_name_is_moved_only_from_what_is_expected(invoke: Invoke, document: Do
         (["demo", "prod", "nxet"], "'nxet' is not a version"),
         (["demo", "latest", "1"], "'latest' cannot be the name of a ref"),
         (["demo", "7", "1"], "'7' cannot be the name of a ref"),
+        (["demo", "prod"], "demo has no name 'prod'"),
+        (["demo", "prod", "--expect", "1"], "--expect is for a name that moves"),
         (["dmeo", "prod"], "no dataset 'dmeo'"),
         (["demo@2", "prod"], "demo@2 names a version"),
         (["demo", "prod", "--delete"], "there is no ref 'prod'"),

@@ -28,7 +28,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "consumers.md").read_text(encoding=
 ROWS = 300
 FLIGHTS = pl.DataFrame(
     {
-        "delay": pl.Series([n / 4 - 10 for n in range(ROWS)], dtype=pl.Float32),
+        "distance": pl.Series([n / 4 - 10 for n in range(ROWS)], dtype=pl.Float32),
         "carrier": pl.Series([2 + n % 3 for n in range(ROWS)], dtype=pl.Int32),
         "late": pl.Series([int(n % 5 == 0) for n in range(ROWS)], dtype=pl.UInt8),
         "departure": pl.Series([datetime(2013, 1, 1) + timedelta(minutes=n) for n in range(ROWS)]).dt.replace_time_zone(

@@ -11,7 +11,7 @@ from tests.consumers.conftest import FLIGHTS, PAGE, ROWS, Run, block
 
 from headrace.catalog.reader import open_dataset
 
-DELAYS = FLIGHTS["delay"].to_list()
+DISTANCES = FLIGHTS["distance"].to_list()
 LATE = int(FLIGHTS["late"].sum())
 
 
@@ -26,7 +26,7 @@ def test_columns(run: Run) -> None:
     code = block("Which files: manifest.json", 1)
     assert run(code, "[label, features, embeddings]") == [
         ["late"],
-        ["delay", "carrier", "departure", "recent"],
+        ["distance", "carrier", "departure", "recent"],
         {"carrier": 5},
     ]
 
@@ -44,15 +44,15 @@ def test_whether_they_are_intact(run: Run, folder: Path, tmp_path: Path) -> None
 
 def test_pyarrow(run: Run) -> None:
     expression = """[
-        train['delay'].to_pylist(), train['recent'].to_pylist(), str(train.schema.field('departure').type),
+        train['distance'].to_pylist(), train['recent'].to_pylist(), str(train.schema.field('departure').type),
         scanned.column_names,
     ]"""
     found = run(block("pyarrow"), expression)
-    assert found == [DELAYS, FLIGHTS["recent"].to_list(), "timestamp[us, tz=UTC]", ["late"]]
+    assert found == [DISTANCES, FLIGHTS["recent"].to_list(), "timestamp[us, tz=UTC]", ["late"]]
 
 
 def test_polars(run: Run) -> None:
-    assert run(block("Polars"), "[train['delay'].to_list(), late.height]") == [DELAYS, LATE]
+    assert run(block("Polars"), "[train['distance'].to_list(), late.height]") == [DISTANCES, LATE]
 
 
 def test_duckdb(run: Run) -> None:
@@ -61,28 +61,28 @@ def test_duckdb(run: Run) -> None:
 
 @pytest.mark.slow
 def test_pandas(run: Run) -> None:
-    found = run(block("pandas"), "[train['delay'].tolist(), str(train['departure'].dtype)]")
-    assert found == [DELAYS, "datetime64[us, UTC]"]
+    found = run(block("pandas"), "[train['distance'].tolist(), str(train['departure'].dtype)]")
+    assert found == [DISTANCES, "datetime64[us, UTC]"]
 
 
 @pytest.mark.slow
 def test_hugging_face_datasets(run: Run) -> None:
-    expression = "[splits['train']['delay'][:], splits.num_rows, first['delay'], first['departure'].isoformat()]"
+    expression = "[splits['train']['distance'][:], splits.num_rows, first['distance'], first['departure'].isoformat()]"
     found = run(block("Hugging Face datasets"), expression, warnings="ignore")
-    assert found == [DELAYS, {"train": ROWS, "test": 2}, DELAYS[0], "2013-01-01T00:00:00+00:00"]
+    assert found == [DISTANCES, {"train": ROWS, "test": 2}, DISTANCES[0], "2013-01-01T00:00:00+00:00"]
 
 
 @pytest.mark.slow
 def test_tensors_and_an_epoch_that_has_every_row_once_and_in_another_order(run: Run) -> None:
     code = block("PyTorch") + block("PyTorch", 1)
     expression = """[
-        tensors['delay'].tolist(), str(tensors['carrier'].dtype), len(batches),
-        torch.cat([batch['delay'] for batch in batches]).tolist(),
+        tensors['distance'].tolist(), str(tensors['carrier'].dtype), len(batches),
+        torch.cat([batch['distance'] for batch in batches]).tolist(),
     ]"""
     found = run(code, expression, warnings="ignore")
-    assert found[:3] == [DELAYS, "torch.int32", 5]
-    assert found[3] != DELAYS
-    assert sorted(found[3]) == DELAYS
+    assert found[:3] == [DISTANCES, "torch.int32", 5]
+    assert found[3] != DISTANCES
+    assert sorted(found[3]) == DISTANCES
 
 
 @pytest.mark.slow
@@ -103,11 +103,11 @@ EXPORTED = "Other formats: headrace datasets export"
 
 
 def test_arrow(run: Run) -> None:
-    assert run(block(EXPORTED), "table['delay'].to_pylist()") == DELAYS[:100]
+    assert run(block(EXPORTED), "table['distance'].to_pylist()") == DISTANCES[:100]
 
 
 def test_delta(run: Run) -> None:
-    assert run(block(EXPORTED, 1), "table['delay'].to_pylist()") == DELAYS
+    assert run(block(EXPORTED, 1), "table['distance'].to_pylist()") == DISTANCES
 
 
 @pytest.mark.slow
@@ -120,15 +120,15 @@ def test_mds(run: Run) -> None:
     # not; those of texts import transformers.
     before = "import types\nfor name in ('vision', 'text', 'multimodal'):\n"
     before += "    sys.modules['streaming.' + name] = types.ModuleType(name)"
-    expression = "[len(samples), first['delay'].item(), str(first['carrier'].dtype)]"
-    assert run(block(EXPORTED, 2), expression, before=before, warnings="ignore") == [ROWS, DELAYS[0], "int32"]
+    expression = "[len(samples), first['distance'].item(), str(first['carrier'].dtype)]"
+    assert run(block(EXPORTED, 2), expression, before=before, warnings="ignore") == [ROWS, DISTANCES[0], "int32"]
 
 
 @pytest.mark.slow
 def test_webdataset(run: Run) -> None:
-    found = run(block(EXPORTED, 3), "[rows[0], [row['delay'] for row in rows]]", warnings="ignore")
-    first = {"delay": -10.0, "carrier": 2, "late": 1, "departure": "2013-01-01T00:00:00.000000+00:00", "recent": []}
-    assert found == [first, DELAYS]
+    found = run(block(EXPORTED, 3), "[rows[0], [row['distance'] for row in rows]]", warnings="ignore")
+    first = {"distance": -10.0, "carrier": 2, "late": 1, "departure": "2013-01-01T00:00:00.000000+00:00", "recent": []}
+    assert found == [first, DISTANCES]
 
 
 def test_every_block_is_run() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
     from headrace.catalog.export.export import Exported
 
 _READ_BY = {
-    "webdataset": 'webdataset.WebDataset("{folder}/{file}", shardshuffle=False).decode()',
+    "webdataset": 'webdataset.WebDataset("{folder}/{files}", shardshuffle=False).decode()',
     "mds": 'streaming.StreamingDataset(local="{folder}", split="{split}", batch_size=1)',
     "delta": 'deltalake.DeltaTable("{folder}/{split}")',
-    "arrow": 'pyarrow.ipc.open_file(pyarrow.memory_map("{folder}/{file}"))',
+    "arrow": 'pyarrow.dataset.dataset("{folder}/{split}", format="ipc").to_table()',
 }
+
+_NUMBER = re.compile(r"\d+(?=\.\w+$)")
+"""Of a file in its split."""
 
 
 @click.command()
@@ -75,6 +80,13 @@ def _shown(done: Exported) -> str:
     ]
     for name, split in done.splits.items():
         if split.files:
-            lines.append(_READ_BY[done.format].format(folder=done.path, split=name, file=split.files[0]))
+            lines.append(_READ_BY[done.format].format(folder=done.path, split=name, files=_braced(split.files)))
             break
     return "\n".join(lines)
+
+
+def _braced(files: Sequence[str]) -> str:
+    """All files in one word, as shells and WebDataset write ranges: part-{00000..00002}.tar."""
+    if len(files) == 1:
+        return files[0]
+    return _NUMBER.sub(lambda first: f"{{{first[0]}..{_NUMBER.findall(files[-1])[0]}}}", files[0])

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 @json_option
 @common_options
 def tag(dataset: str, name: str | None, version: str | None, delete: bool, expect: str | None, catalog: str) -> None:
-    """Let NAME, such as prod, mean a version; without NAME, list the names there are.
+    """Let NAME, such as prod, mean a version. Without VERSION, show what NAME means; without NAME, all names.
 
-    VERSION is a number, another name or latest, which it is if not given. Readers open flights@prod.
+    VERSION is a number, another name or latest. Readers open flights@prod.
     """
     from headrace.catalog.refs import tag as move
     from headrace.catalog.refs import untag
@@ -47,21 +47,35 @@ def tag(dataset: str, name: str | None, version: str | None, delete: bool, expec
             raise UsageError("--delete and --expect are for one name", hint=f"headrace datasets tag {dataset} NAME")
         _list(found)
         return
+    if version is None and not delete:
+        if expect is not None:
+            raise UsageError(
+                "--expect is for a name that moves", hint=f"headrace datasets tag {dataset} {name} VERSION"
+            )
+        _list(found, name)
+        return
     if delete and version is not None:
         raise UsageError(f"--delete removes {name}, and version {version} is given as well")
     expected = _expected(expect)
-    if delete:
+    if version is None:
         ref = untag(found.store, name, expected=expected)
     else:
-        number = found.number(_version(version or "latest"))
+        number = found.number(_version(version))
         ref = move(found.store, name, number, expected=expected, dataset=found.name)
     terminal().show({"dataset": found.name, "ref": ref}, lambda: _moved(found.name, ref))
 
 
-def _list(found: Located) -> None:
+def _list(found: Located, name: str | None = None) -> None:
+    from headrace.catalog.dataset import near
     from headrace.catalog.refs import refs
 
-    there = list(refs(found.store).values())
+    by_name = refs(found.store)
+    if name is not None and name not in by_name:
+        raise UsageError(
+            f"{found.name} has no name {name!r}{near(name, list(by_name))}",
+            hint=f"headrace datasets tag {found.name} {name} VERSION gives it one",
+        )
+    there = list(by_name.values()) if name is None else [by_name[name]]
     rows = [[ref.name, ref.version, ref.before, moment(ref.moved_at)] for ref in there]
     terminal().show(
         {"dataset": found.name, "refs": there},
