@@ -77,6 +77,9 @@ def train(
             losses.add(step, over_ranks(loss.detach(), world))
             if rank == 0 and step % options.save_every == 0:
                 save(options.checkpoint, model, optimizer, loader.state_dict(), step)
+        if step == first:
+            say(rank, f"epoch {epoch} was finished before")
+            continue
         if rank == 0:
             save(options.checkpoint, model, optimizer, loader.state_dict(), step)
         rate = (step - first) * options.batch_size / (time.perf_counter() - began)
@@ -102,9 +105,10 @@ def compare(dataset: Dataset, model: DLRM, features: Features, batch_size: int) 
             found = [(model(b["dense"], b["ids"]).numpy().copy(), b[features.label].numpy().copy()) for b in loader]
         scores, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
         known["dlrm"][split] = float(roc_auc_score(labels, scores))
-    print("AUC " + " ".join(f"{split:>12}" for split in dataset.splits))
+    wide = max(map(len, known))
+    print(f"{'AUC':<{wide}} " + " ".join(f"{split:>12}" for split in dataset.splits))
     for name, values in known.items():
-        print(f"{name:<24}" + " ".join(f"{values.get(s) or float('nan'):>12.4f}" for s in dataset.splits))
+        print(f"{name:<{wide}} " + " ".join(f"{values.get(s) or float('nan'):>12.4f}" for s in dataset.splits))
 
 
 class Losses:

@@ -119,6 +119,10 @@ def test_a_job_that_was_killed_goes_on_with_the_losses_it_would_have_had(dataset
     aucs = [line.split()[1:] for line in printed.splitlines() if line.startswith("dlrm")]
     assert all(float(value) > 0.8 for value in aucs[0])
     assert resumed.splitlines()[-1] == printed.splitlines()[-1]
+    words = [sys.executable, str(JOB), str(dataset), "--checkpoint", str(whole), "--epochs", "2"]
+    again = subprocess.run([*words, "--batch-size", str(BATCH)], capture_output=True, text=True, check=True).stdout
+    assert "epoch 1 was finished before" in again
+    assert losses(whole) == expected
 
     with np.load(cut, allow_pickle=False) as saved:  # no pickle in it
         said = json.loads(saved["said"].tobytes())
