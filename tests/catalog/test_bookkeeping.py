@@ -89,6 +89,7 @@ def test_truncations_are_found(store: ObjectStore) -> None:
         put(store, name, data)
 
 
+@pytest.mark.slow
 def test_every_swap_and_copy_is_found(store: ObjectStore) -> None:
     records = small(store)
     for name, other in combinations(records, 2):
