@@ -18,7 +18,7 @@ class Damage:
     """A file that is not what the manifest says it is."""
 
     path: str
-    """Relative to the build; ``../<build>/...`` for a shard of an older one."""
+    """Relative to the build; ``../<build>/...`` for a shard of an older one, ``../../_log/...`` for a small record."""
     problem: str
     """missing, unlisted, size, sha256, outside, unreadable, rows, row groups, schema, nulls or manifest."""
     expected: str

@@ -45,8 +45,7 @@ class Lease(Entry):
     until: AwareDatetime
 
     @property
-    def name(self) -> str:
-        """The object's name in the dataset."""
+    def object_name(self) -> str:
         return f"{FOLDER}/{self.job}.{self.holder}.json" if self.holder else f"{FOLDER}/{self.job}.json"
 
     def live(self, at: datetime | None = None) -> bool:
@@ -104,13 +103,13 @@ def take(
         )
     at = _now()
     lease = Lease(job=job, holder=holder or uuid.uuid4().hex[:12], version=version, taken_at=at, until=at + last)
-    stores.put(store, lease.name, dump_entry(lease))
+    stores.put(store, lease.object_name, dump_entry(lease))
     if not held:
         # Written first and checked then: a version that is retired after this finds the lease.
         try:
             refuse_retired(store, dataset, version)
         except BaseException:
-            delete(store, lease.name)
+            delete(store, lease.object_name)
             raise
     return lease
 
@@ -122,7 +121,7 @@ def renew(store: ObjectStore, lease: Lease, *, last: timedelta = LONG, dataset: 
 
 def release(store: ObjectStore, lease: Lease) -> None:
     """End a lease; others of its job hold on. One that is gone is no error."""
-    delete(store, lease.name)
+    delete(store, lease.object_name)
 
 
 def leases(store: ObjectStore) -> list[Lease]:

@@ -10,16 +10,17 @@ from typing import Final
 
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from headrace.catalog import store as stores
 from headrace.catalog.identity import now
 from headrace.catalog.manifest import FORMAT, Producer
 from headrace.catalog.records import BuildId, Record, Sha256
+from headrace.catalog.seal import sealed, unsealed
 from headrace.schemas.errors import CapabilityError, ConflictError, DataError, HeadraceError, RunError
 
 _RECORD: Final = re.compile(r"_log/(\d{20})\.json")
-_HINT: Final = "_log/_latest_hint.json"
+HINT: Final = "_log/_latest_hint.json"
 
 CheckHead = Callable[["CommitRecord | None"], None]
 Attempt = Callable[[], AbstractContextManager[None]]
@@ -53,16 +54,15 @@ def read(store: ObjectStore, version: int) -> CommitRecord | None:
     try:
         document = json.loads(data)
         _refuse_later_format(document, where)
-        record = CommitRecord.model_validate(document, context="read")
-    except (ValueError, ValidationError) as error:
+        if (says := document["version"]) != version:
+            raise DataError(f"the commit record of version {version} says it is version {says}", where=where)
+        return CommitRecord.model_validate(unsealed(name, data, CommitRecord.model_fields), context="read")
+    except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"the commit record of version {version} is damaged ({len(data)} bytes)",
             hint="restore it from a backup; the other versions can still be opened by number",
             where=where,
         ) from error
-    if record.version != version:
-        raise DataError(f"the commit record of version {version} says it is version {record.version}", where=where)
-    return record
 
 
 def versions(store: ObjectStore) -> list[int]:
@@ -164,7 +164,7 @@ def commit(
             raise outcome
         if outcome:
             with suppress(HeadraceError):  # the version is there; a hint may be stale
-                stores.put(store, _HINT, json.dumps({"version": record.version}).encode())
+                stores.put(store, HINT, sealed(HINT, {"version": record.version}))
             return record
 
 
@@ -198,14 +198,14 @@ def _create(store: ObjectStore, record: CommitRecord) -> bool | HeadraceError:
 
 
 def _dump(record: CommitRecord) -> bytes:
-    return (json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
+    return sealed(record_name(record.version), record.model_dump(mode="json"))
 
 
 def hinted_version(store: ObjectStore) -> int | None:
-    """What the hint says was the highest version when it was written; None if it says nothing."""
+    """What the hint says was the highest version when it was written; None if it says nothing, or is damaged."""
     try:
-        version = json.loads(stores.get(store, _HINT) or b"null")["version"]
-    except (ValueError, TypeError, KeyError):
+        version = unsealed(HINT, stores.get(store, HINT) or b"null", ("version",))["version"]
+    except (ValueError, KeyError):
         return None
     return version if isinstance(version, int) and 1 <= version < 10**20 else None
 

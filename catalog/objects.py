@@ -20,6 +20,7 @@ from pydantic import Field
 from headrace.catalog import store as stores
 from headrace.catalog.manifest import FORMAT
 from headrace.catalog.records import Record
+from headrace.catalog.seal import sealed, unsealed
 from headrace.schemas.errors import DataError, UsageError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -31,6 +32,11 @@ class Entry(Record):
     """A small JSON object of its own beside the log: of a ref, a lease, a retirement."""
 
     format: int = Field(default=FORMAT, ge=1)
+
+    @property
+    def object_name(self) -> str:
+        """Where it lies in its dataset."""
+        raise NotImplementedError
 
 
 E = TypeVar("E", bound=Entry)
@@ -117,12 +123,12 @@ def _files(folder: Path, prefix: str) -> Iterator[Object]:
 
 
 def dump_entry(entry: Entry) -> bytes:
-    """JSON as people read it, a newline at the end."""
-    return (json.dumps(entry.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
+    """JSON as people read it, sealed for where it lies."""
+    return sealed(entry.object_name, entry.model_dump(mode="json"))
 
 
 def read_entry(store: ObjectStore, name: str, kind: type[E]) -> E | None:
-    """A small record, None if it is absent. Raises DataError if it is damaged, or of a later format."""
+    """A small record, None if it is absent. Raises DataError if it is damaged, another's, or of a later format."""
     data = stores.get(store, name)
     if data is None:
         return None
@@ -136,7 +142,11 @@ def read_entry(store: ObjectStore, name: str, kind: type[E]) -> E | None:
                 hint="install the headrace that wrote it, or a later one",
                 where=where,
             )
-        return kind.model_validate(document, context="read")
+        found = kind.model_validate(document, context="read")
+        if found.object_name != name:
+            raise DataError(f"says it is {found.object_name}", hint="restore it from a backup", where=where)
+        unsealed(name, data, kind.model_fields)
+        return found
     except ValueError as error:
         raise DataError(
             f"is damaged ({len(data)} bytes)", hint="restore it from a backup, or look at it", where=where

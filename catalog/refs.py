@@ -36,6 +36,10 @@ class Ref(Entry):
     before: int | None = Field(default=None, description="the version it was moved from")
     moved_at: str
 
+    @property
+    def object_name(self) -> str:
+        return record_name(self.name, self.number)
+
 
 def check_ref(name: str) -> str:
     """`name`, if it may name a ref. Raises UsageError for words with a meaning of their own, and for digits."""
@@ -145,9 +149,9 @@ def _append(store: ObjectStore, name: str, version: int | None, expected: Expect
             )
         number = 1 if last is None else last.number + 1
         ref = Ref(name=name, number=number, version=version, before=meant, moved_at=now())
-        if stores.put_new(store, _name(name, number), dump_entry(ref)):
+        if stores.put_new(store, record_name(name, number), dump_entry(ref)):
             return ref
-        if stores.get(store, _name(name, number)) is None:
+        if stores.get(store, record_name(name, number)) is None:
             raise ConflictError(f"record {number} of {name} can be neither created nor read", where=stores.place(store))
 
 
@@ -157,16 +161,18 @@ def _last(store: ObjectStore, name: str) -> Ref | None:
     number = max((int(match[2]) for match in matches if match), default=0)
     if not number:
         return None
-    found = read_entry(store, _name(name, number), Ref)
-    while (later := read_entry(store, _name(name, number + 1), Ref)) is not None:
+    found = read_entry(store, record_name(name, number), Ref)
+    while (later := read_entry(store, record_name(name, number + 1), Ref)) is not None:
         found, number = later, number + 1
-    if found is None or (found.name, found.number) != (name, number):
-        says = "is gone" if found is None else f"says it is record {found.number} of {found.name}"
-        raise DataError(f"record {number} of {name} {says}", where=f"{stores.place(store)}/{_name(name, number)}")
+    if found is None:
+        raise DataError(
+            f"record {number} of {name} is gone", where=f"{stores.place(store)}/{record_name(name, number)}"
+        )
     return found
 
 
-def _name(name: str, number: int) -> str:
+def record_name(name: str, number: int) -> str:
+    """``_refs/prod/00000003.json``."""
     return f"{FOLDER}/{name}/{number:08d}.json"
 
 

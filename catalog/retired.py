@@ -28,6 +28,10 @@ class Retirement(Entry):
     reason: str
     retired_at: str
 
+    @property
+    def object_name(self) -> str:
+        return retirement_name(self.version)
+
 
 def retirement_name(version: int) -> str:
     """``_retired/00000000000000000007.json``."""

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalog.arrow_schema import arrow_fields, arrow_summary, fingerprint
+from headrace.catalog.bookkeeping import record_damage
 from headrace.catalog.cache import pieces
 from headrace.catalog.damage import Damage, presence
 from headrace.catalog.files import sha256_of
 from headrace.catalog.manifest import MANIFEST, Manifest
 from headrace.catalog.place import Place
-from headrace.catalog.reader import Dataset, open_dataset
+from headrace.catalog.reader import Dataset, open_dataset, split_version
 from headrace.catalog.records import File, FileRef
 from headrace.catalog.store import open_store
 from headrace.catalog.stored import object_name, read_manifest
@@ -34,12 +35,14 @@ LEVELS: Final[tuple[Level, ...]] = ("size", "sha256", "pages")
 
 
 def verify(dataset: Dataset | str | Path | Place, level: Level = "sha256") -> list[Damage]:
-    """Compare every file of a version with its manifest, and the manifest with its commit record.
+    """Compare every file of a version with its manifest, the manifest with its commit record, and the dataset's small
+    records, of all versions, with their seals.
 
     Parameters
     ----------
     level
-        ``size``: what is there and how large it is; no data are read. ``sha256``: and every byte. ``pages``: and that
+        ``size``: what is there and how large it is; no data are read, and of the small records the version's own.
+        ``sha256``: and every byte. ``pages``: and that
         every page of every shard decodes, with a right checksum if it has one, with the rows, row groups, schema and
         REQUIRED columns of the manifest. Shards that the GPU engine wrote have no checksums of pages:
         `headrace.catalog.checksums` says which these are.
@@ -62,13 +65,18 @@ def verify(dataset: Dataset | str | Path | Place, level: Level = "sha256") -> li
     """
     if level not in LEVELS:
         raise UsageError(f"{level!r} is not a level of verification", hint=f"one of {', '.join(LEVELS)}")
+    place = dataset.place if isinstance(dataset, Dataset) else split_version(Place.of(dataset))[0]
     try:
         given = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
         opened = replace(given, verify="cache")  # what is wrong is to be listed, not raised
         manifest = read_manifest(opened.place, opened.record)
     except DataError as error:
-        return [Damage(MANIFEST, "manifest", "as in the commit record", str(error))]
-    found = list(presence(opened, manifest))
+        found = list(record_damage(open_store(place), read=level != "size"))
+        if not any(error.where.endswith(damage.path.removeprefix("../..")) for damage in found):
+            found.append(Damage(MANIFEST, "manifest", "as in the commit record", str(error)))
+        return sorted(found, key=_order)
+    found = list(record_damage(open_store(place), opened.version, read=level != "size"))
+    found += presence(opened, manifest)
     bad = {damage.path for damage in found}
     if level != "size":
         listed = [ref for ref in manifest.all_files() if manifest.place(ref) not in bad]
@@ -76,7 +84,11 @@ def verify(dataset: Dataset | str | Path | Place, level: Level = "sha256") -> li
             for damages in pool.map(lambda ref: _content(opened, ref, manifest, level), listed):
                 found += damages
     found += _consistency(manifest)
-    return sorted(found, key=lambda damage: (damage.path, damage.problem))
+    return sorted(found, key=_order)
+
+
+def _order(damage: Damage) -> tuple[str, str]:
+    return damage.path, damage.problem
 
 
 def _content(opened: Dataset, ref: FileRef, manifest: Manifest, level: Level) -> list[Damage]:

@@ -18,8 +18,9 @@ from headrace.catalog.collect import Collection, Garbage, collect
 from headrace.catalog.commit import publish as publish_build
 from headrace.catalog.leases import take
 from headrace.catalog.manifest import Manifest
+from headrace.catalog.objects import dump_entry
 from headrace.catalog.reader import open_dataset
-from headrace.catalog.refs import tag, untag
+from headrace.catalog.refs import Ref, tag, untag
 from headrace.catalog.retire import retire
 from headrace.catalog.store import get, names, open_store, put
 from headrace.catalog.verify import verify
@@ -147,8 +148,8 @@ def test_what_no_build_is_called_is_not_touched(store: ObjectStore, name: str) -
 
 def test_leases_that_ran_out_and_leftovers_go(store: ObjectStore) -> None:
     publish(store)
-    short = take(store, 1, "short", last=timedelta(hours=1)).name
-    long = take(store, 1, "long", last=timedelta(days=9)).name
+    short = take(store, 1, "short", last=timedelta(hours=1)).object_name
+    long = take(store, 1, "long", last=timedelta(days=9)).object_name
     put(store, "_probe/abc", b"first")
     assert collect(store, remove=True).garbage == ()
     size = len(get(store, short) or b"")
@@ -308,8 +309,8 @@ def test_a_ref_that_is_moved_meanwhile_keeps_its_version(store: ObjectStore, mon
     tag(store, "prod", 1)
     retire(store, 1, reason="x", force=True)
     untag(store, "prod")
-    ref = (get(store, "_refs/prod/00000001.json") or b"").replace(b'"number": 1', b'"number": 3')
-    meanwhile(monkeypatch, lambda: put(store, "_refs/prod/00000003.json", ref))
+    ref = Ref(name="prod", number=3, version=1, moved_at="2026-03-01T09:30:00.000Z")
+    meanwhile(monkeypatch, lambda: put(store, "_refs/prod/00000003.json", dump_entry(ref)))
     assert later(store).spared == (old.build,)
     assert damaged(store, old) == []
 

@@ -7,7 +7,7 @@ bit of a byte it is goes round with its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def places(path: Path) -> list[int]:
     return sorted({round(n * (size - 1) / (SAMPLED - 1)) for n in range(SAMPLED)})
 
 
-def flipped(path: Path, at: Iterator[int] | list[int]) -> Iterator[int]:
+def flipped(path: Path, at: Iterable[int]) -> Iterator[int]:
     """The file with one bit turned over, at each place; as it was afterwards."""
     data = path.read_bytes()
     for place in at:
@@ -144,20 +144,14 @@ def read(catalog: Path) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("dataset")
-def test_a_commit_record_with_a_flip_is_refused_or_says_the_same(catalog: Path) -> None:
-    """It has no hash of its own, and needs none to be safe: it names the manifest's. What can change unseen is who
-    made it and when."""
+def test_a_commit_record_with_a_flip_is_refused(catalog: Path) -> None:
     path = catalog / "demo" / "_log" / f"{1:020d}.json"
     path.chmod(0o644)
-    expected, refused = read(catalog), 0
-    for place in flipped(path, list(range(path.stat().st_size))):
-        try:
-            got = read(catalog)
-        except DataError:
-            refused += 1
-        else:
-            assert got == expected, place
-    assert refused > 200
+    expected = read(catalog)
+    for _ in flipped(path, range(path.stat().st_size)):
+        with pytest.raises(DataError):
+            read(catalog)
+    assert read(catalog) == expected
 
 
 @pytest.mark.usefixtures("dataset")

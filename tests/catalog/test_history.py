@@ -178,8 +178,8 @@ class History(RuleBasedStateMachine):
         assert {name: ref.version for name, ref in refs(self.store).items()} == self.refs
         assert retired_versions(self.store) == sorted(self.retired)
         assert newest(self.store) == (self.live[-1] if self.live else None)
-        live = {lease.name for lease in self.leases if lease.live(self.now)}
-        assert {lease.name for lease in live_leases(self.store, self.now)} == live
+        live = {lease.object_name for lease in self.leases if lease.live(self.now)}
+        assert {lease.object_name for lease in live_leases(self.store, self.now)} == live
 
     @invariant()
     def what_is_needed_is_intact(self) -> None:

@@ -40,8 +40,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
 def test_a_lease_is_a_small_file_of_its_job(store: ObjectStore) -> None:
     lease = take(store, 1, "train-7", last=HOUR)
     assert lease.until - lease.taken_at == HOUR
-    assert lease.name == f"_leases/train-7.{lease.holder}.json"
-    assert json.loads(get(store, lease.name) or b"")["version"] == 1
+    assert lease.object_name == f"_leases/train-7.{lease.holder}.json"
+    assert json.loads(get(store, lease.object_name) or b"")["version"] == 1
     assert leases(store) == [lease]
     release(store, lease)
     release(store, lease)
@@ -118,7 +118,7 @@ def test_a_lease_of_an_earlier_headrace_is_one_for_its_job(store: ObjectStore) -
     at = datetime.now(UTC)
     old = {"format": 1, "job": "train", "version": 1, "taken_at": at.isoformat(), "until": (at + HOUR).isoformat()}
     put(store, "_leases/train.json", json.dumps(old).encode())
-    assert [(lease.name, lease.version) for lease in live_leases(store)] == [("_leases/train.json", 1)]
+    assert [(lease.object_name, lease.version) for lease in live_leases(store)] == [("_leases/train.json", 1)]
     with pytest.raises(ConflictError, match="has a lease on version 1 until"):
         take(store, 2, "train")
     with leased(store, 1, "train"):

@@ -13,6 +13,7 @@ from headrace.catalog import log
 from headrace.catalog.identity import uuid7
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Producer
+from headrace.catalog.seal import sealed
 from headrace.catalog.store import get, open_store, put, put_new
 from headrace.schemas.errors import ConflictError, DataError
 
@@ -52,6 +53,7 @@ def test_a_record_is_json_at_a_name_of_twenty_digits(store: ObjectStore) -> None
         "idempotency_key",
         "created_at",
         "producer",
+        "sha256",
     ]
 
 
@@ -118,9 +120,21 @@ def test_a_record_from_the_future_names_its_producer(store: ObjectStore) -> None
 def test_fields_of_later_versions_are_skipped(store: ObjectStore) -> None:
     commit(store)
     document = json.loads(get(store, log.record_name(1)) or b"") | {"version": 2, "colour": "blue"}
-    put_new(store, log.record_name(2), json.dumps(document).encode())
+    del document["sha256"]
+    put_new(store, log.record_name(2), sealed(log.record_name(2), document))
     assert log.latest_version(store) == 2
     assert log.read(store, 2) is not None
+
+
+def test_a_record_from_before_there_were_seals_is_read(store: ObjectStore) -> None:
+    written = commit(store)
+    old = written.model_dump(mode="json")
+    put(store, log.record_name(1), json.dumps(old, indent=2).encode() + b"\n")
+    assert log.read(store, 1) == written
+    assert commit(store).version == 2
+    put(store, log.record_name(1), json.dumps(old | {"sha257": "0" * 64}).encode())
+    with pytest.raises(DataError, match="version 1 is damaged"):
+        log.read(store, 1)
 
 
 def test_the_head_is_checked_again_after_a_lost_race(store: ObjectStore) -> None:

@@ -208,6 +208,18 @@ def test_a_flipped_bit_is_found(shop: Shop) -> None:
     assert "files are not as published" in result.stderr
 
 
+def test_a_flipped_bit_in_a_record_is_found(shop: Shop) -> None:
+    shop.build()
+    record = shop.catalog / "shop" / "_refs" / "prod" / "00000001.json"
+    CliRunner().invoke(cli, ["datasets", "tag", "shop", "prod", "--catalog", str(shop.catalog)])
+    record.chmod(0o644)
+    record.write_bytes(record.read_bytes().replace(b'"moved_at": "2', b'"moved_at": "3'))
+    result = CliRunner().invoke(cli, ["datasets", "verify", "shop", "--catalog", str(shop.catalog)])
+    assert result.exit_code == 1
+    assert "../../_refs/prod/00000001.json" in result.stdout
+    assert " files and 1 records of the dataset are not as published" in result.stderr
+
+
 def interrupted_after_fit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Leave a work folder whose passes are done. Returns it."""
 

@@ -102,7 +102,10 @@ def show(dataset: str, catalog: str) -> None:
 @json_option
 @common_options
 def verify(dataset: str, level: Any, catalog: str) -> None:
-    """Compare every file of a version with what its manifest says. Exit 1 if anything differs."""
+    """Compare every file of a version with its manifest, and the dataset's records with their seals.
+
+    Exit 1 if anything differs.
+    """
     from headrace.catalog.checksums import shards_without_checksums
     from headrace.catalog.reader import open_dataset
     from headrace.catalog.verify import verify as find_damage
@@ -127,11 +130,14 @@ def verify(dataset: str, level: Any, catalog: str) -> None:
         terminal().show(data, lambda: words)
         return
     rows = [[d.path, d.problem, d.expected, d.got] for d in damage]
+    spoiled = {d.path for d in damage}
+    records = {path for path in spoiled if path.startswith("../../")}
+    also = f" and {len(records)} records of the dataset" if records else ""
     terminal().show_failed(
         data,
         lambda: table(rows, ["file", "problem", "expected", "got"]),
         DataError(
-            f"{len({d.path for d in damage})} of {len(files)} files are not as published",
+            f"{len(spoiled - records)} of {len(files)} files{also} are not as published",
             hint=f"do not train on it: restore {opened.uri} from a copy, or publish again with `headrace run`",
             where=name,
         ),
