@@ -3,25 +3,25 @@
     <cache>/files/3f/3fa9...c1.parquet      a file under its SHA-256; versions and processes share it
     <cache>/builds/<build>/state/...        links to such files, for readers of a whole folder
 
-The cache is $HEADRACE_CACHE, else the user's cache folder. It may be removed at any time; nothing is in it alone.
+The cache is $HEADRACE_CACHE, else the user's cache folder. It may be removed at any time; nothing is in it alone. With
+a limit, which is $HEADRACE_CACHE_LIMIT, what was used longest ago is removed for what comes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -30,6 +30,7 @@ from obstore.store import ObjectStore
 from headrace.catalog.files import sha256_of
 from headrace.catalog.records import FileRef
 from headrace.catalog.refusal import no_bucket, store_error
+from headrace.catalog.room import alone, reserve, size_of, used
 from headrace.catalog.store import place
 from headrace.schemas.errors import CapabilityError, DataError, RunError
 
@@ -41,6 +42,8 @@ AHEAD: Final = 4
 
 _SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,12}")
 
+T = TypeVar("T")
+
 
 def cache_folder(chosen: str | Path | None = None) -> Path:
     """`chosen`, else $HEADRACE_CACHE, else `headrace` in $XDG_CACHE_HOME or in `~/.cache`."""
@@ -50,19 +53,43 @@ def cache_folder(chosen: str | Path | None = None) -> Path:
     return (root if root.is_absolute() else Path.home() / ".cache") / "headrace"
 
 
+def cache_limit(chosen: str | int | None = None) -> int | None:
+    """`chosen`, else $HEADRACE_CACHE_LIMIT, in bytes; None without a limit. Raises UsageError if it is no size."""
+    wanted = os.environ.get("HEADRACE_CACHE_LIMIT", "") if chosen is None else chosen
+    return None if wanted == "" else size_of(wanted)
+
+
 @dataclass(frozen=True)
 class Cache:
-    """A folder of fetched files. Threads and processes may use one at once: each file is fetched by one of them."""
+    """A folder of fetched files. Threads and processes may use one at once: each file is fetched by one of them.
+
+    Parameters
+    ----------
+    limit
+        Bytes that it may have; a fetch that would exceed them removes first what was used longest ago.
+    """
 
     folder: Path
+    limit: int | None = None
 
     def fetch(self, store: ObjectStore, name: str, file: FileRef, *, check: bool = False) -> Path:
-        """The file `name` of a store as a file on this machine.
+        """Where the file `name` of a store lies on this machine. In a cache with a limit it may not do so for long.
+
+        Parameters and errors as of `read`.
+        """
+        return self.read(store, name, file, lambda path: path, check=check)
+
+    def read(
+        self, store: ObjectStore, name: str, file: FileRef, read: Callable[[Path], T], *, check: bool = False
+    ) -> T:
+        """What `read` makes of the file `name` of a store, as a file on this machine.
 
         Parameters
         ----------
         file
             What it must be: its size and SHA-256.
+        read
+            Opens it. If it is removed before that, it is fetched again.
         check
             Hash it also if it is in the cache already; if it is damaged there, fetch it again.
 
@@ -71,7 +98,7 @@ class Cache:
         DataError
             It is not in the store, or has other bytes than it was published with.
         CapabilityError
-            The store refuses or cannot be reached; the cache cannot be written.
+            The store refuses or cannot be reached; the cache cannot be written, or its limit is too small.
         RunError
             The disk of the cache is full.
 
@@ -82,16 +109,61 @@ class Cache:
         """
         suffix = Path(name).suffix
         target = self.folder / "files" / file.sha256[:2] / f"{file.sha256}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
-        try:
-            if _holds(target, file, check):
-                return target
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(target):
-                if not _holds(target, file, check):
-                    _download(store, name, file, target)
-        except OSError as error:
-            raise cache_error(error, self.folder, file.bytes) from error
-        return target
+        with contextlib.suppress(FileNotFoundError), self._fetched(store, name, file, target, check) as path:
+            return read(path)
+        with self._fetched(store, name, file, target, check, hold=True) as path:
+            try:
+                return read(path)
+            except FileNotFoundError as error:
+                raise RunError(
+                    "was removed from the cache twice, before it was opened",
+                    hint="let nothing delete files of a cache that is read from",
+                    where=str(path),
+                ) from error
+
+    def check_fits(self, files: Iterable[FileRef]) -> None:
+        """Raise CapabilityError if these files cannot be in the cache at once."""
+        size = sum({file.sha256: file.bytes for file in files}.values())
+        if self.limit is not None and size > self.limit:
+            raise CapabilityError(
+                f"{size:,} bytes are wanted at once, and the limit of the cache is {self.limit:,}",
+                hint="a larger HEADRACE_CACHE_LIMIT or cache_limit, or cache_dir=False, which reads without a cache",
+                where=str(self.folder),
+            )
+
+    @contextlib.contextmanager
+    def _fetched(
+        self, store: ObjectStore, name: str, file: FileRef, target: Path, check: bool, *, hold: bool = False
+    ) -> Iterator[Path]:
+        """The file. What had to be fetched, or is to be held, is removed for no other as long as this lasts."""
+        with contextlib.ExitStack() as held:
+            try:
+                if hold or not _holds(target, file, check):
+                    self.check_fits([file])
+                    try:
+                        held.enter_context(self._got(store, name, file, target, check))
+                    except FileNotFoundError:  # the folder was removed meanwhile
+                        held.enter_context(self._got(store, name, file, target, check))
+            except OSError as error:
+                raise cache_error(error, self.folder, file.bytes) from error
+            used(target)
+            yield target
+
+    @contextlib.contextmanager
+    def _got(self, store: ObjectStore, name: str, file: FileRef, target: Path, check: bool) -> Iterator[None]:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with alone(target):
+            if not _holds(target, file, check):
+                _download(store, name, file, target, self._begin)
+            yield
+
+    def _begin(self, part: Path, size: int, target: Path) -> None:
+        """Create `part`, which is to become `target`."""
+        if self.limit is None:
+            part.touch()
+        else:
+            target.unlink(missing_ok=True)  # it is damaged
+            reserve(self.folder, part, size, self.limit)
 
     def link(self, fetched: Path, build: str, path: str) -> Path:
         """`fetched` under the name that it has in its build, beside the others of that build that were linked."""
@@ -106,6 +178,7 @@ class Cache:
                 except OSError:
                     shutil.copyfile(fetched, made)
                 made.replace(target)
+            used(target)
         except OSError as error:
             raise cache_error(error, self.folder, 0) from error
         return target
@@ -168,14 +241,14 @@ def cache_error(error: OSError, folder: Path, wanted: int) -> CapabilityError | 
 
 def _holds(target: Path, file: FileRef, check: bool) -> bool:
     try:
-        if target.stat().st_size != file.bytes:
-            return False
+        return target.stat().st_size == file.bytes and (not check or sha256_of(target)[1] == file.sha256)
     except FileNotFoundError:
         return False
-    return not check or sha256_of(target)[1] == file.sha256
 
 
-def _download(store: ObjectStore, name: str, file: FileRef, target: Path) -> None:
+def _download(
+    store: ObjectStore, name: str, file: FileRef, target: Path, begin: Callable[[Path, int, Path], None]
+) -> None:
     where = f"{place(store)}/{name}"
     with reading(store, name, f"{file.bytes} bytes, sha256 {file.sha256}"):
         size = int(obstore.head(store, name)["size"])
@@ -184,7 +257,8 @@ def _download(store: ObjectStore, name: str, file: FileRef, target: Path) -> Non
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     digest = hashlib.sha256()
     try:
-        with temporary.open("wb") as out:
+        begin(temporary, size, target)
+        with temporary.open("r+b") as out:
             for data in pieces(store, name, size):
                 digest.update(data)
                 out.write(data)
@@ -196,24 +270,3 @@ def _download(store: ObjectStore, name: str, file: FileRef, target: Path) -> Non
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """One thread of one process at a time; what a killed one had begun is removed."""
-    lock = target.with_name(f".{target.name}.lock")
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        locked = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks: each fetches for itself
-            locked = False
-        if locked:
-            for left in target.parent.glob(f".{target.name}.*.part"):
-                left.unlink(missing_ok=True)
-        yield
-        if locked:
-            lock.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
