@@ -208,6 +208,16 @@ def pieces(store: ObjectStore, name: str, size: int) -> Iterator[bytes]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def size_of_object(store: ObjectStore, name: str) -> int:
+    """Bytes of an object. To be called inside of `reading`."""
+    try:
+        return int(obstore.head(store, name)["size"])
+    except BaseError as error:
+        if "non-2xx status code: 40" in str(error):
+            obstore.get_range(store, name, start=0, end=1)  # says why; an answer without a body does not
+        raise
+
+
 @contextlib.contextmanager
 def reading(store: ObjectStore, name: str, expected: str = "") -> Iterator[None]:
     """Turns what a store answers for an object into our errors: DataError if it is missing, CapabilityError."""
@@ -253,7 +263,7 @@ def _download(
 ) -> None:
     where = f"{place(store)}/{name}"
     with reading(store, name, f"{file.bytes} bytes, sha256 {file.sha256}"):
-        size = int(obstore.head(store, name)["size"])
+        size = size_of_object(store, name)
     if size != file.bytes:
         raise DataError(f"has {size} bytes, was published with {file.bytes}", hint=DAMAGED, where=where)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")

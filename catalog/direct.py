@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from headrace.catalog.arrow_schema import ArrowField, arrow_fields
-from headrace.catalog.cache import AHEAD, CHUNK, DAMAGED, reading
+from headrace.catalog.cache import AHEAD, CHUNK, DAMAGED, reading, size_of_object
 from headrace.catalog.records import File
 from headrace.catalog.store import place
 from headrace.schemas.errors import DataError
@@ -84,7 +84,7 @@ class Source:
             except BaseError as error:
                 if "416" not in str(error):  # it may end before `start`
                     raise
-                size, data = int(obstore.head(self.store, self.name)["size"]), b""
+                size, data = size_of_object(self.store, self.name), b""
         if size != expected or len(data) != expected - start:
             raise self.damaged(f"has {size} bytes, was published with {expected}")
         return data

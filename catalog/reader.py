@@ -83,6 +83,11 @@ def open_dataset(
     at, numbered = split_version(Place.of(uri))
     if numbered is not None and str(version) not in (LATEST, str(numbered)):
         raise UsageError(f"{uri} names version {numbered}, and version={version!r} was asked for as well")
+    if at.remote and cache is None and verify == "always":
+        raise UsageError(
+            'verify="always" compares whole files with their hashes, and cache_dir=False reads parts of them',
+            hint="leave one of them out; without a cache the checksums of pages are compared",
+        )
     if at.folder is not None and not at.folder.is_dir():
         raise unknown_dataset(at)
     store = open_store(at)
