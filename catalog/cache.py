@@ -179,6 +179,8 @@ class Cache:
                     shutil.copyfile(fetched, made)
                 made.replace(target)
             used(target)
+        except FileNotFoundError:  # `fetched` was removed, which `read` can mend
+            raise
         except OSError as error:
             raise cache_error(error, self.folder, 0) from error
         return target
@@ -206,6 +208,16 @@ def pieces(store: ObjectStore, name: str, size: int) -> Iterator[bytes]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def size_of_object(store: ObjectStore, name: str) -> int:
+    """Bytes of an object. To be called inside of `reading`."""
+    try:
+        return int(obstore.head(store, name)["size"])
+    except BaseError as error:
+        if "non-2xx status code: 40" in str(error):
+            obstore.get_range(store, name, start=0, end=1)  # says why; an answer without a body does not
+        raise
+
+
 @contextlib.contextmanager
 def reading(store: ObjectStore, name: str, expected: str = "") -> Iterator[None]:
     """Turns what a store answers for an object into our errors: DataError if it is missing, CapabilityError."""
@@ -215,12 +227,12 @@ def reading(store: ObjectStore, name: str, expected: str = "") -> Iterator[None]
         if no_bucket(error):
             raise store_error(error, f"read {name}", place(store)) from error
         what = f"is missing; expected {expected}" if expected else "is missing"
-        raise DataError(what, hint=_DAMAGED, where=f"{place(store)}/{name}") from None
+        raise DataError(what, hint=DAMAGED, where=f"{place(store)}/{name}") from None
     except BaseError as error:
         raise store_error(error, f"read {name}", place(store)) from error
 
 
-_DAMAGED: Final = "restore it from a copy, or open an older version; `headrace datasets verify` finds all such files"
+DAMAGED: Final = "restore it from a copy, or open an older version; `headrace datasets verify` finds all such files"
 
 
 def cache_error(error: OSError, folder: Path, wanted: int) -> CapabilityError | RunError:
@@ -251,9 +263,9 @@ def _download(
 ) -> None:
     where = f"{place(store)}/{name}"
     with reading(store, name, f"{file.bytes} bytes, sha256 {file.sha256}"):
-        size = int(obstore.head(store, name)["size"])
+        size = size_of_object(store, name)
     if size != file.bytes:
-        raise DataError(f"has {size} bytes, was published with {file.bytes}", hint=_DAMAGED, where=where)
+        raise DataError(f"has {size} bytes, was published with {file.bytes}", hint=DAMAGED, where=where)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     digest = hashlib.sha256()
     try:
@@ -266,7 +278,7 @@ def _download(
             os.fsync(out.fileno())
             os.fchmod(out.fileno(), 0o444)
         if (got := digest.hexdigest()) != file.sha256:
-            raise DataError(f"has sha256 {got}, was published with {file.sha256}", hint=_DAMAGED, where=where)
+            raise DataError(f"has sha256 {got}, was published with {file.sha256}", hint=DAMAGED, where=where)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from headrace.catalog import device as devices
 from headrace.catalog.access import Access
-from headrace.catalog.cache import Cache, cache_folder
+from headrace.catalog.cache import Cache, cache_folder, cache_limit
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest, Role, Split
 from headrace.catalog.place import Place
@@ -38,8 +38,8 @@ class Dataset:
     """`<catalog>/<dataset>`"""
     record: CommitRecord
     manifest: Manifest
-    cache: Cache = field(default_factory=lambda: Cache(cache_folder()), compare=False)
-    """Where files of an object store are kept."""
+    cache: Cache | None = field(default_factory=lambda: Cache(cache_folder(), cache_limit()), compare=False)
+    """Where files of an object store are kept; None: nowhere."""
     verify: Checking = "cache"
 
     @property
@@ -113,8 +113,12 @@ class Dataset:
 
     def files(self, split: str | None = None) -> list[Path]:
         """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
+        return self.access.locals(self._shards(split))
+
+    def _shards(self, split: str | None) -> list[tuple[str, File]]:
+        """Each with its build."""
         chosen = self.splits if split is None else (split,)
-        return self.access.locals([(self.build_of(file), file) for name in chosen for file in self.split(name).files])
+        return [(self.build_of(file), file) for name in chosen for file in self.split(name).files]
 
     def split(self, name: str) -> Split:
         """What the manifest says of a split. Raises UsageError for one that there is not."""
@@ -161,6 +165,10 @@ class Dataset:
 
     def to_polars(self, split: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of a split, or of all splits in order, in memory; `columns` in the order given."""
+        if self.access.direct:
+            frame = pl.from_arrow(self.arrow(split, columns))
+            assert isinstance(frame, pl.DataFrame)
+            return frame
         lazy = self.scan(split)
         if columns is not None:
             lazy = lazy.select(self.known(columns))
@@ -168,13 +176,11 @@ class Dataset:
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
-        known = None if columns is None else self.known(columns)
-        tables = [pq.ParquetFile(path).read(columns=known) for path in self.files(split)]
+        known = self.known(self.columns if columns is None else columns)
+        tables = self.access.tables(self._shards(split), self.manifest.arrow_schema, known)
         if not tables:
-            table = self._arrow_schema.empty_table()
-            return table if known is None else table.select(known)
-        # A file gives its columns in its own order.
-        return pa.concat_tables([table if known is None else table.select(known) for table in tables])
+            return self._arrow_schema.empty_table().select(known)
+        return pa.concat_tables([table.select(known) for table in tables])  # a file gives its columns in its own order
 
     def cudf(self, split: str, columns: Sequence[str] | None = None) -> Any:
         """The rows of a split as a `cudf.DataFrame` on this process's current device.
@@ -238,7 +244,7 @@ class Dataset:
         are copied once, a column at a time.
         """
         names = self.trained_on if columns is None else columns
-        return devices.tensors(self._wanted(split, names), device, lambda: self.arrow(split, names))
+        return devices.tensors(self._wanted(split, names, device != "cpu"), device, lambda: self.arrow(split, names))
 
     def torch_loader(
         self,
@@ -352,11 +358,11 @@ class Dataset:
         options = Options(columns, *order, pack or {}, lanes, threads, prefetch, page_checksums)
         return Loader(self, split, options)
 
-    def _wanted(self, split: str, columns: Sequence[str] | None) -> devices.Wanted:
-        files = tuple(self.files(split))
+    def _wanted(self, split: str, columns: Sequence[str] | None, as_files: bool = True) -> devices.Wanted:
+        files = tuple(self.files(split)) if as_files else ()
         names = list(self.columns) if columns is None else self.known(columns)
         schema = pa.schema([self._arrow_schema.field(name) for name in names])
-        entry = self.manifest.splits[split]
+        entry = self.split(split)
         least = devices.least_bytes(schema, entry.rows)
         if len(names) == len(self.columns):
             least = max(least, sum(file.bytes for file in entry.files))

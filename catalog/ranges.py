@@ -9,7 +9,7 @@ from typing import Final
 import obstore
 from obstore.store import ObjectStore
 
-from headrace.catalog.cache import reading
+from headrace.catalog.cache import reading, size_of_object
 
 AT_LEAST: Final = 64 << 10
 """Bytes of one request: what footers and headers of pages are in."""
@@ -46,5 +46,5 @@ class _Ranges(io.RawIOBase):
 def open_object(store: ObjectStore, name: str, expected: str = "") -> io.BufferedReader:
     """An object, open for reading parts of it. Raises DataError if it is missing, CapabilityError."""
     with reading(store, name, expected):
-        size = int(obstore.head(store, name)["size"])
+        size = size_of_object(store, name)
     return io.BufferedReader(_Ranges(store, name, size), AT_LEAST)

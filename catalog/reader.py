@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from obstore.store import ObjectStore
 
 from headrace.catalog import log, refs, retired
 from headrace.catalog.cache import Cache, cache_folder
+from headrace.catalog.cache import cache_limit as limit_of
 from headrace.catalog.dataset import Checking, Dataset, near
 from headrace.catalog.place import Place
 from headrace.catalog.store import exists, folders, open_store, place
@@ -35,7 +36,8 @@ def open_dataset(
     uri: str | Path | Place,
     version: int | str = LATEST,
     *,
-    cache_dir: str | Path | None = None,
+    cache_dir: str | Path | Literal[False] | None = None,
+    cache_limit: int | str | None = None,
     verify: Checking = "cache",
     allow_retired: bool = False,
 ) -> Dataset:
@@ -50,7 +52,12 @@ def open_dataset(
     version
         A number, a ref such as ``"prod"``, or ``"latest"``: the highest version that is not retired.
     cache_dir
-        Where files of an object store are kept; $HEADRACE_CACHE or the user's cache folder if not given.
+        Where files of an object store are kept; $HEADRACE_CACHE or the user's cache folder if not given. False:
+        nowhere; `arrow`, `to_polars` and the loaders read the chunks of the chosen columns straight from the store,
+        and compare the checksums of their pages.
+    cache_limit
+        Bytes that the cache may have, or ``"200GB"``; $HEADRACE_CACHE_LIMIT if not given, else without a limit. What
+        was used longest ago is removed for what comes.
     verify
         ``"cache"``: a file is compared with its hash when it is fetched. ``"always"``: each is, once, also one that is
         in the cache or on disk.
@@ -60,7 +67,7 @@ def open_dataset(
     Raises
     ------
     UsageError
-        There is no such catalog, dataset or version; the message names near ones.
+        An option that is not known; there is no such catalog, dataset or version; the message names near ones.
     DataError
         The version is retired; the manifest is damaged, or was written by a later headrace than this one can follow.
     CapabilityError
@@ -72,9 +79,15 @@ def open_dataset(
     """
     if verify not in ("cache", "always"):
         raise UsageError(f"verify={verify!r} is not known", hint="'cache' or 'always'")
+    cache = None if cache_dir is False else Cache(cache_folder(cache_dir), limit_of(cache_limit))
     at, numbered = split_version(Place.of(uri))
     if numbered is not None and str(version) not in (LATEST, str(numbered)):
         raise UsageError(f"{uri} names version {numbered}, and version={version!r} was asked for as well")
+    if at.remote and cache is None and verify == "always":
+        raise UsageError(
+            'verify="always" compares whole files with their hashes, and cache_dir=False reads parts of them',
+            hint="leave one of them out; without a cache the checksums of pages are compared",
+        )
     if at.folder is not None and not at.folder.is_dir():
         raise unknown_dataset(at)
     store = open_store(at)
@@ -90,7 +103,7 @@ def open_dataset(
         )
     if not allow_retired:
         retired.refuse_retired(store, at.name, wanted)
-    return Dataset(at.name, wanted, at, record, read_manifest(at, record), Cache(cache_folder(cache_dir)), verify)
+    return Dataset(at.name, wanted, at, record, read_manifest(at, record), cache, verify)
 
 
 def split_version(at: Place) -> tuple[Place, int | str | None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from headrace.catalog.loader.ahead import Ahead
 from headrace.catalog.loader.decode import Room, decoded, rooms, write
 from headrace.catalog.loader.plan import Share, Task
 from headrace.catalog.loader.shards import Checked, Group, Shards
@@ -18,7 +20,7 @@ _LOOK: Final = 1.0
 """Seconds after which one who waits looks whether the threads still live."""
 
 _PATIENCE: Final = 10.0
-"""Seconds that leaving waits for a thread, which ends after its row group; fetching a shard may take longer."""
+"""Seconds that leaving waits for threads, which end after their row groups; fetching a shard may take longer."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Feed:
         self._work = work
         self._pool = pool
         self._tasks = work.share.tasks(work.step)
+        self._ahead = Ahead(work.shards, [work.groups[task.group].file for task in self._tasks])
         self._first = [self._slab_of(task.begin) for task in self._tasks]
         self._next = 0
         self._wanted = 0
@@ -72,7 +75,7 @@ class Feed:
     def slabs(self) -> Iterator[Slab]:
         """Each as soon as it is whole. Raises what a thread failed with."""
         try:
-            for thread in self._threads:
+            for thread in (*self._threads, *self._ahead.threads):
                 thread.start()
             for number in range(-(-(self._work.share.steps - self._work.step) // self._work.shape.steps)):
                 yield self._whole(number)
@@ -83,9 +86,11 @@ class Feed:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        for thread in self._threads:
+        self._ahead.stop()
+        until = time.monotonic() + _PATIENCE
+        for thread in (*self._threads, *self._ahead.threads):
             if thread.ident is not None:
-                thread.join(_PATIENCE)
+                thread.join(max(until - time.monotonic(), 0))
 
     def _whole(self, number: int) -> Slab:
         with self._changed:
@@ -129,6 +134,7 @@ class Feed:
             while not self._stopped and self._problem is None and self._next < len(self._tasks):
                 if self._next < bisect_right(self._first, self._wanted) + self._work.prefetch:
                     self._next += 1
+                    self._ahead.begun(self._next - 1)
                     return self._tasks[self._next - 1]
                 self._changed.wait()
             return None

@@ -1,4 +1,7 @@
-"""Shards as the loader reads them: checked against the manifest before the first read, kept open by each thread."""
+"""Shards as the loader reads them: checked against the manifest before the first read, kept open by each thread.
+
+A shard is a file on this machine, or of a dataset that was opened without a cache an object that is read in parts.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.catalog.direct import DirectShard, Source
 from headrace.catalog.loader.columns import Column
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
@@ -40,31 +44,69 @@ def groups_of(files: Sequence[File]) -> tuple[Group, ...]:
     return tuple(Group(file, number) for file in files for number in range(len(file.row_groups)))
 
 
+class Opened(Protocol):
+    """A shard that one thread has open: a `pq.ParquetFile` or a `DirectShard`."""
+
+    @property
+    def num_row_groups(self) -> int: ...
+    @property
+    def schema_arrow(self) -> pa.Schema: ...
+    def read_row_group(self, number: int, columns: Sequence[str], use_threads: bool = ...) -> pa.Table: ...
+    def close(self) -> None: ...
+
+
 class Checked:
-    """Where shards lie on this machine, each looked at once for all threads."""
+    """Where shards lie, each looked at once for all threads."""
 
     def __init__(self, dataset: Dataset, schema: pa.Schema, page_checksums: bool) -> None:
         self.schema = schema
         self.page_checksums = page_checksums
+        self.fetches = dataset.place.remote and not dataset.access.direct
         self._dataset = dataset
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[str, Path | str] = {}
+        self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
 
-    def path(self, file: File) -> Path:
-        """Raises DataError if the shard is not there, or not what the manifest says, by its size."""
-        with self._lock:
-            lock = self._locks.setdefault(file.sha256 + file.path, Lock())
-        with lock:
-            key = file.sha256 + file.path
+    def path(self, file: File) -> Path | str:
+        """Where a shard lies on this machine, or its object in a store.
+
+        Raises DataError if it is not there, or not what the manifest says, by its size.
+        """
+        with self._only(key := file.sha256 + file.path):
             if key not in self._paths:
-                self._paths[key] = self._look(file)
+                self._paths[key] = self._look(file, key)
             return self._paths[key]
 
-    def _look(self, file: File) -> Path:
-        path = self._dataset.local(file)
+    def open(self, file: File) -> Opened:
+        """For one thread. A file that was removed from the cache since `path` named it is fetched again."""
+        access, build = self._dataset.access, self._dataset.build_of(file)
+        if not access.direct:
+            opened: Opened = access.read(build, file, self._mapped)
+            return opened
+        source = access.source(build, file)
+        with self._only(key := file.sha256 + file.path):
+            return DirectShard(source, self._footer(source, key), self.schema.names)
+
+    def _mapped(self, path: Path) -> pq.ParquetFile:
+        return pq.ParquetFile(path, memory_map=True, page_checksum_verification=self.page_checksums)
+
+    @contextlib.contextmanager
+    def _only(self, key: str) -> Iterator[None]:
+        """One thread at a time for each shard."""
+        with self._lock:
+            lock = self._locks.setdefault(key, Lock())
+        with lock:
+            yield
+
+    def _look(self, file: File, key: str) -> Path | str:
+        access, build = self._dataset.access, self._dataset.build_of(file)
+        if access.direct:
+            self._footer(source := access.source(build, file), key)
+            return source.where
+        path, size = self._dataset.local(file), -1
         try:
-            size = os.stat(path).st_size
+            path, size = access.read(build, file, lambda path: (path, os.stat(path).st_size))
         except OSError as error:
             raise self.damaged(
                 f"cannot be read: {error.strerror or error}; expected {file.bytes:,} bytes, {file.rows:,} rows", path
@@ -73,7 +115,15 @@ class Checked:
             raise self.damaged(f"has {size:,} bytes, and its manifest says {file.bytes:,}", path)
         return path
 
-    def damaged(self, what: str, path: Path) -> DataError:
+    def _footer(self, source: Source, key: str) -> pq.FileMetaData:
+        footer = self._footers.get(key) or source.footer(len(self._dataset.columns))
+        with self._lock:
+            self._footers[key] = footer
+            while len(self._footers) > OPEN:
+                self._footers.popitem(last=False)
+        return footer
+
+    def damaged(self, what: str, path: Path | str) -> DataError:
         return DataError(
             what,
             hint=f"headrace datasets verify {self._dataset.name}@{self._dataset.version} finds all that is damaged; "
@@ -87,7 +137,7 @@ class Shards:
 
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._open: OrderedDict[Path, pq.ParquetFile] = OrderedDict()
+        self._open: OrderedDict[Path | str, Opened] = OrderedDict()
 
     def read(self, group: Group, columns: Sequence[Column]) -> pa.Table:
         """Some columns of a row group. Raises DataError that names the shard if it cannot be decoded."""
@@ -109,11 +159,10 @@ class Shards:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _opened(self, path: Path, file: File) -> pq.ParquetFile:
-        pages = self._checked.page_checksums
-        opened = pq.ParquetFile(path, memory_map=True, page_checksum_verification=pages)
-        if (got := opened.num_row_groups) != len(file.row_groups):
-            raise self._checked.damaged(f"has {got} row groups, and its manifest says {len(file.row_groups)}", path)
+    def _opened(self, path: Path | str, file: File) -> Opened:
+        opened = self._checked.open(file)
+        if (groups := opened.num_row_groups) != len(file.row_groups):
+            raise self._checked.damaged(f"has {groups} row groups, and its manifest says {len(file.row_groups)}", path)
         schema = opened.schema_arrow
         for field in self._checked.schema:
             at = schema.get_field_index(field.name)
@@ -125,7 +174,7 @@ class Shards:
         return opened
 
     @contextlib.contextmanager
-    def _named(self, path: Path) -> Iterator[None]:
+    def _named(self, path: Path | str) -> Iterator[None]:
         try:
             yield
         except (OSError, pa.ArrowException) as error:

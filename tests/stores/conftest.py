@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.catalog.conftest import FRAME, fill
 from tests.stores.servers import CREDENTIALS, Moto, moto_server
 
+from headrace.catalog import remote
 from headrace.catalog.build import new_build
 from headrace.catalog.commit import Published, publish
 
@@ -33,8 +35,19 @@ def moto(server: Moto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Moto:
     monkeypatch.setenv("HEADRACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HEADRACE_WORK", raising=False)
     monkeypatch.setattr(server, "ignores_conditions", False)
+    monkeypatch.setattr(server, "refuse", lambda *_: None)
     server.requests.clear()
+    server.sent.clear()
     return server
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less patience with a store than there is by default."""
+    monkeypatch.setattr(remote, "ANSWER", timedelta(seconds=1))
+    monkeypatch.setattr(remote, "RETRY", timedelta(seconds=1))
+    monkeypatch.setattr(remote, "RETRIES", 2)
+    remote._opened.cache_clear()
 
 
 @pytest.fixture

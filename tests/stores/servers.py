@@ -21,11 +21,17 @@ CREDENTIALS = {
 
 
 class Moto:
-    """moto's S3 on a free port. `spoil` changes requests on their way in, `log` has those that came."""
+    """moto's S3 on a free port.
+
+    `requests` has those that came, `sent` the bytes of each answer to a GET. `refuse` gives status and body for a
+    request that is not to reach the store, None for others.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.requests: list[tuple[str, str]] = []
+        self.sent: list[tuple[str, int]] = []
+        self.refuse: Callable[[str, str], tuple[str, str] | None] = lambda *_: None
         self.ignores_conditions = False
 
     def make_bucket(self, name: str) -> None:
@@ -35,10 +41,20 @@ class Moto:
 
     def wrap(self, application: Application) -> Application:
         def called(environment: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            self.requests.append((environment["REQUEST_METHOD"], environment["PATH_INFO"]))
+            method, path = environment["REQUEST_METHOD"], environment["PATH_INFO"]
+            self.requests.append((method, path))
+            if refused := self.refuse(method, path):
+                start(refused[0], [("Content-Length", str(len(refused[1])))])
+                return [refused[1].encode()]
             if self.ignores_conditions:
                 environment.pop("HTTP_IF_NONE_MATCH", None)
-            return application(environment, start)
+
+            def counted(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+                size = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+                self.sent.append((path, size))
+                return start(status, headers, *rest)
+
+            return application(environment, counted if method == "GET" else start)
 
         return called
 

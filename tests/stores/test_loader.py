@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import obstore
 import polars as pl
+import pyarrow as pa
 import pytest
+from tests.catalog.loader.worlds import published
 from tests.stores.conftest import Make
 from tests.stores.servers import Moto
 
 from headrace import open_dataset
+from headrace.catalog.loader import feed
+from headrace.catalog.loader.shards import Checked
+from headrace.catalog.records import File
 from headrace.catalog.store import open_store
 from headrace.schemas.errors import DataError
 
@@ -45,3 +54,27 @@ def test_a_shard_that_is_gone_is_named_and_no_thread_waits(make: Make, catalog: 
     obstore.delete(open_store(f"{catalog}/demo"), f"builds/{made.build}/{path}")
     with pytest.raises(DataError, match=path):
         list(dataset.numpy_loader("train", ["id"], batch_size=128))
+
+
+def test_shards_come_while_one_before_them_is_read(catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"id": np.arange(2_000)})
+    dataset = published(catalog, *((table.slice(start, 400), [400]) for start in range(0, 2_000, 400)))
+    came = threading.Semaphore(0)
+
+    def path(checked: Checked, file: File) -> Path | str:
+        found = located(checked, file)
+        came.release()
+        return found
+
+    def waiting(*arguments: Any) -> Any:
+        if not first.is_set():
+            first.set()
+            # The reader's own, and beside it the same and two more: while nothing is decoded.
+            assert all(came.acquire(timeout=20) for _ in range(4))
+        return decoded(*arguments)
+
+    located, decoded, first = Checked.path, feed.decoded, threading.Event()
+    monkeypatch.setattr(Checked, "path", path)
+    monkeypatch.setattr(feed, "decoded", waiting)
+    batches = dataset.numpy_loader("train", batch_size=100, shuffle=False, threads=1, prefetch=0)
+    assert [int(one) for batch in batches for one in batch["id"]] == list(range(2_000))

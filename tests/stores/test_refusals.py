@@ -24,15 +24,6 @@ def refusal(code: str, message: str = "No.") -> str:
     return f'<?xml version="1.0"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less patience than there is by default."""
-    monkeypatch.setattr(remote, "ANSWER", timedelta(seconds=1))
-    monkeypatch.setattr(remote, "RETRY", timedelta(seconds=1))
-    monkeypatch.setattr(remote, "RETRIES", 2)
-    remote._opened.cache_clear()
-
-
 @pytest.mark.usefixtures("moto", "quick")
 @pytest.mark.parametrize(
     ("status", "body", "says", "hint"),

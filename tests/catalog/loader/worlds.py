@@ -18,6 +18,7 @@ from headrace.catalog.commit import publish
 from headrace.catalog.loader.order import Order
 from headrace.catalog.loader.plan import Plan, Share
 from headrace.catalog.manifest import Manifest, Producer, Split
+from headrace.catalog.place import Place
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.catalog.records import File
 from headrace.catalog.shards import shard_path
@@ -62,7 +63,7 @@ def read(share: Share, plan: Plan, step: int = 0) -> list[list[npt.NDArray[np.in
     return found
 
 
-def published(root: Path, *shards: tuple[pa.Table, Sequence[int]], required: bool = True) -> Dataset:
+def published(root: Path | str, *shards: tuple[pa.Table, Sequence[int]], required: bool = True) -> Dataset:
     """A new version with a split `train`, a shard for each table cut into row groups of so many rows, and `empty`."""
     build = new_build(root, "demo")
     schema = pa.schema([field.with_nullable(not required) for field in shards[0][0].schema])
@@ -91,4 +92,4 @@ def published(root: Path, *shards: tuple[pa.Table, Sequence[int]], required: boo
             "empty": Split(rule="none", rows=0),
         },
     )
-    return open_dataset(root / "demo", publish(root, "demo", build, manifest).version)
+    return open_dataset(Place.of(root) / "demo", publish(root, "demo", build, manifest).version)
