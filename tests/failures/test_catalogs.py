@@ -211,7 +211,7 @@ def test_a_flipped_bit_is_found(shop: Shop) -> None:
 def test_a_flipped_bit_in_a_record_is_found(shop: Shop) -> None:
     shop.build()
     record = shop.catalog / "shop" / "_refs" / "prod" / "00000001.json"
-    CliRunner().invoke(cli, ["datasets", "tag", "shop", "prod", "--catalog", str(shop.catalog)])
+    CliRunner().invoke(cli, ["datasets", "tag", "shop", "prod", "latest", "--catalog", str(shop.catalog)])
     record.chmod(0o644)
     record.write_bytes(record.read_bytes().replace(b'"moved_at": "2', b'"moved_at": "3'))
     result = CliRunner().invoke(cli, ["datasets", "verify", "shop", "--catalog", str(shop.catalog)])
