@@ -72,6 +72,7 @@ def flips_found(store: ObjectStore, step: int) -> int:
     return tried
 
 
+@pytest.mark.slow
 def test_flips_of_every_record_are_found(store: ObjectStore) -> None:
     assert flips_found(store, 61) > 50
 
@@ -81,6 +82,7 @@ def test_every_flip_of_every_byte_is_found(store: ObjectStore) -> None:
     assert flips_found(store, 1) > 2_500
 
 
+@pytest.mark.slow
 def test_truncations_are_found(store: ObjectStore) -> None:
     for name, data in small(store).items():
         for size in (0, 1, len(data) // 2, len(data) - 2, len(data) - 1):

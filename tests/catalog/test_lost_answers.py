@@ -168,6 +168,7 @@ def with_statistics(catalog: Path, frame: pl.DataFrame = FRAME) -> tuple[Build, 
     return build, fill(build, frame)
 
 
+@pytest.mark.slow
 def test_an_append_whose_answer_is_lost_keeps_what_it_goes_on_from(
     catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +190,7 @@ def test_an_append_whose_answer_is_lost_keeps_what_it_goes_on_from(
     assert notes(catalog) == []
 
 
+@pytest.mark.slow
 def test_a_lease_that_cannot_be_ended_does_not_hide_that_an_append_was_published(
     catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
