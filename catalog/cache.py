@@ -30,7 +30,7 @@ from obstore.store import ObjectStore
 from headrace.catalog.files import sha256_of
 from headrace.catalog.records import FileRef
 from headrace.catalog.refusal import no_bucket, store_error
-from headrace.catalog.room import alone, reserve, size_of, used
+from headrace.catalog.room import alone, reserve, settle, size_of, used
 from headrace.catalog.store import place
 from headrace.schemas.errors import CapabilityError, DataError, RunError
 
@@ -154,8 +154,31 @@ class Cache:
         target.parent.mkdir(parents=True, exist_ok=True)
         with alone(target):
             if not _holds(target, file, check):
-                _download(store, name, file, target, self._begin)
+                self._download(store, name, file, target)
             yield
+
+    def _download(self, store: ObjectStore, name: str, file: FileRef, target: Path) -> None:
+        where = f"{place(store)}/{name}"
+        with reading(store, name, f"{file.bytes} bytes, sha256 {file.sha256}"):
+            size = size_of_object(store, name)
+        if size != file.bytes:
+            raise DataError(f"has {size} bytes, was published with {file.bytes}", hint=DAMAGED, where=where)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
+        digest = hashlib.sha256()
+        try:
+            self._begin(temporary, size, target)
+            with temporary.open("r+b") as out:
+                for data in pieces(store, name, size):
+                    digest.update(data)
+                    out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+                os.fchmod(out.fileno(), 0o444)
+            if (got := digest.hexdigest()) != file.sha256:
+                raise DataError(f"has sha256 {got}, was published with {file.sha256}", hint=DAMAGED, where=where)
+            settle(self.folder, temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _begin(self, part: Path, size: int, target: Path) -> None:
         """Create `part`, which is to become `target`."""
@@ -256,29 +279,3 @@ def _holds(target: Path, file: FileRef, check: bool) -> bool:
         return target.stat().st_size == file.bytes and (not check or sha256_of(target)[1] == file.sha256)
     except FileNotFoundError:
         return False
-
-
-def _download(
-    store: ObjectStore, name: str, file: FileRef, target: Path, begin: Callable[[Path, int, Path], None]
-) -> None:
-    where = f"{place(store)}/{name}"
-    with reading(store, name, f"{file.bytes} bytes, sha256 {file.sha256}"):
-        size = size_of_object(store, name)
-    if size != file.bytes:
-        raise DataError(f"has {size} bytes, was published with {file.bytes}", hint=DAMAGED, where=where)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
-    digest = hashlib.sha256()
-    try:
-        begin(temporary, size, target)
-        with temporary.open("r+b") as out:
-            for data in pieces(store, name, size):
-                digest.update(data)
-                out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-            os.fchmod(out.fileno(), 0o444)
-        if (got := digest.hexdigest()) != file.sha256:
-            raise DataError(f"has sha256 {got}, was published with {file.sha256}", hint=DAMAGED, where=where)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

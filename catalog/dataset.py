@@ -169,10 +169,13 @@ class Dataset:
             frame = pl.from_arrow(self.arrow(split, columns))
             assert isinstance(frame, pl.DataFrame)
             return frame
-        lazy = self.scan(split)
-        if columns is not None:
-            lazy = lazy.select(self.known(columns))
-        return lazy.collect()
+        known = self.known(self.columns if columns is None else columns)
+        try:
+            return self.scan(split).select(known).collect()
+        except FileNotFoundError:
+            if not self.place.remote:
+                raise
+            return self.scan(split).select(known).collect()  # removed from the cache meanwhile
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -229,6 +230,23 @@ def test_a_path_that_is_gone_when_it_is_opened_is_fetched_again(uri: str, tmp_pa
 
     with pytest.raises(RunError, match="was removed from the cache twice"):
         dataset.access.read(dataset.build_of(file), file, always)
+
+
+def test_paths_that_are_gone_when_polars_opens_them_are_fetched_again(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan, calls = Dataset.scan, []
+
+    def removing(dataset: Dataset, split: str | None = None) -> pl.LazyFrame:
+        calls.append(split)
+        found = scan(dataset, split)
+        if len(calls) == 1:
+            shutil.rmtree(tmp_path / "cache")
+        return found
+
+    monkeypatch.setattr(Dataset, "scan", removing)
+    assert open_dataset(uri).to_polars("train", ["id"])["id"].to_list() == list(range(ROWS))
+    assert calls == ["train", "train"]
 
 
 def test_a_folder_removed_while_a_file_comes_is_made_again(
