@@ -15,6 +15,10 @@ from tests.engines.kernels.cases import xxhash64 as xxhash64_cases
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.gpu import asof, lookup, query, rolling, xxhash64
+from headrace.engines.kernels.asof import JoinAsof
+from headrace.engines.kernels.lookup import Lookup
+from headrace.engines.kernels.rolling import Rolling
+from headrace.engines.kernels.xxhash64 import hash64
 
 CPU = CpuEngine()
 
@@ -23,7 +27,7 @@ def check_lookup(case: lookup_cases.Case) -> None:
     vocabulary = lookup.in_order(query.from_polars(case.table))
     gpu = query.to_polars(lookup.gpu(query.from_polars(case.rows), "x", vocabulary, "id", **case.how))
     _check_rows(gpu, case.rows, {"id": pl.Int32()})
-    cpu = CPU.lookup(case.rows.lazy(), "x", case.table, "id", **case.how).collect()
+    cpu = CPU.kernel(case.rows.lazy(), Lookup("x", case.table, "id", **case.how)).collect()
     assert cpu.equals(gpu)
     assert gpu["id"].to_list() == case.expected
 
@@ -31,7 +35,7 @@ def check_lookup(case: lookup_cases.Case) -> None:
 def check_xxhash64(case: xxhash64_cases.Case) -> None:
     gpu = query.to_polars(xxhash64.gpu(query.from_polars(case.rows), "x", "h", case.seed))
     _check_rows(gpu, case.rows, {"h": pl.UInt64()})
-    cpu = CPU.hash64(case.rows.lazy(), "x", pl.String(), "h", case.seed).collect()
+    cpu = hash64(CPU, case.rows.lazy(), "x", pl.String(), "h", case.seed).collect()
     assert cpu.equals(gpu)
     assert gpu["h"].to_list() == case.expected
 
@@ -39,7 +43,7 @@ def check_xxhash64(case: xxhash64_cases.Case) -> None:
 def check_asof(case: asof_cases.Case) -> None:
     gpu = query.to_polars(asof.gpu(query.from_polars(case.rows), query.from_polars(case.table), **case.options))
     _check_rows(gpu, case.rows, {"v": pl.Int64()})
-    cpu = CPU.join_asof(case.rows.lazy(), case.table.lazy(), **case.options).collect()
+    cpu = CPU.kernel(case.rows.lazy(), JoinAsof(table=case.table.lazy(), **case.options)).collect()
     assert cpu.equals(gpu)
     assert gpu["v"].to_list() == case.expected
 
@@ -48,7 +52,7 @@ def check_rolling(case: rolling_cases.Case) -> None:
     outputs = rolling_cases.OUTPUTS
     gpu = query.to_polars(rolling.gpu(query.from_polars(case.rows), **case.options))
     _check_rows(gpu, case.rows, {o.name: o.dtype for o in outputs})
-    cpu = CPU.rolling(case.rows.lazy(), **case.options).collect()
+    cpu = CPU.kernel(case.rows.lazy(), Rolling(**case.options)).collect()
     for output in outputs:
         wanted = [row[output.statistic] for row in case.expected]
         for got, other, expected in zip(gpu[output.name], cpu[output.name], wanted, strict=True):
@@ -77,9 +81,9 @@ def check_many(height: int) -> None:
     gpu = xxhash64.gpu(gpu, "word", "h", 5)
     gpu = asof.gpu(gpu, query.from_polars(table), **joined, direction="backward", exact=True)  # type: ignore[arg-type]
     got = query.to_polars(rolling.gpu(gpu, **rolled, outputs=outputs))  # type: ignore[arg-type]
-    lazy = CPU.lookup(rows.lazy(), "word", vocabulary, "id", missing=1)
-    lazy = CPU.join_asof(CPU.hash64(lazy, "word", pl.String(), "h", 5), table.lazy(), **joined)  # type: ignore[arg-type]
-    cpu = CPU.rolling(lazy, **rolled, outputs=outputs).collect()  # type: ignore[arg-type]
+    lazy = CPU.kernel(rows.lazy(), Lookup("word", vocabulary, "id", missing=1))
+    lazy = CPU.kernel(hash64(CPU, lazy, "word", pl.String(), "h", 5), JoinAsof(table=table.lazy(), **joined))  # type: ignore[arg-type]
+    cpu = CPU.kernel(lazy, Rolling(**rolled, outputs=outputs)).collect()  # type: ignore[arg-type]
     exact = [*rows.columns, "id", "h", "v", "count"]
     assert cpu.select(exact).equals(got.select(exact))
     for name in ("sum", "mean", "min", "max", "std"):

@@ -151,7 +151,7 @@ def test_a_query_with_the_kernel_in_it() -> None:
     engine = GpuEngine(strict=True)
     frame = rows(ROWS).lazy().with_columns(pl.col("n") * 2)
     for operation, output in ((Slice(0, 2, pad=0), "first"), (Reduce("sum"), "total"), (Reduce("length"), "x")):
-        frame = engine.lists(frame, "x", operation, output)
+        frame = engine.kernel(frame, Lists("x", operation, output))
     [made] = engine.collect([frame.filter(pl.col("total") > 0)])
     assert made.to_dict(as_series=False) == {
         "x": [3, 4], "n": [0, 8], "first": [[4, None], [7, 7]], "total": [3, 28]

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels import rolling
-from headrace.engines.kernels.rolling import Output
+from headrace.engines.kernels.rolling import Output, Rolling
 
 ENGINE = CpuEngine()
 STATISTICS = ("count", "sum", "mean", "std", "min", "max")
@@ -37,7 +37,7 @@ def rolled(
     )
     outputs = tuple(Output(s, "x", s) for s in statistics)  # type: ignore[arg-type]
     length = timedelta(hours=hours)
-    lazy = ENGINE.rolling(frame.lazy(), by=("k",), on="t", known_at=known_at, length=length, outputs=outputs)
+    lazy = ENGINE.kernel(frame.lazy(), Rolling(by=("k",), on="t", known_at=known_at, length=length, outputs=outputs))
     result = ENGINE.collect([lazy])[0]
     assert result.columns == [*frame.columns, *statistics]
     assert result.select(frame.columns).equals(frame)
@@ -124,7 +124,7 @@ def test_dates_and_several_keys() -> None:
     )
     outputs = (Output("s", "x", "sum"),)
     length = timedelta(days=7)
-    got = ENGINE.rolling(frame, by=("k", "l"), on="d", known_at=None, length=length, outputs=outputs).collect()
+    got = ENGINE.kernel(frame, Rolling(by=("k", "l"), on="d", known_at=None, length=length, outputs=outputs)).collect()
     assert got["s"].to_list() == [0.0, 1.0, 0.0]
 
 
