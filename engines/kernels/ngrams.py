@@ -71,7 +71,7 @@ class Ngrams:
         return {self.output: OUTPUT}
 
     def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        """One row a character or word, each joined with those that follow it; time and memory grow with the characters."""
+        """A row a character or word, joined with those that follow it; time and memory grow with the characters."""
         text, runs = pl.col(self.column), self.runs
         parts = text.str.split("") if runs.unit == "character" else text.str.extract_all(r"[^\x00-\x20]+")
         rows = frame.with_row_index(_ROW)

@@ -55,7 +55,7 @@ class Rolling:
         return {o.name: o.dtype for o in self.outputs}
 
     def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        """Polars' rolling windows along a line of time per key, open on the right: what is known at t is not before t."""
+        """Polars' rolling windows along a line of time per key, open on the right: known at t is not before t."""
         schema = frame.collect_schema()
         if self.known_at is None:
             return self._where_they_lie(frame, schema)

@@ -23,6 +23,7 @@ from headrace.catalog.manifest import Manifest
 from headrace.engines import detect
 from headrace.engines.cluster import open_cluster
 from headrace.engines.gpu.options import GpuOptions
+from headrace.engines.kernels.lookup import Lookup
 from headrace.engines.open import close_engines
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import GpuMemoryError

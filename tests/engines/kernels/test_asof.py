@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels import asof
 from headrace.engines.kernels.asof import JoinAsof
 
 ENGINE = CpuEngine()
@@ -118,5 +117,5 @@ def test_agrees_with_duckdb() -> None:
 def test_the_stand_in_has_the_schema_of_the_body() -> None:
     frame = pl.LazyFrame({"k": ["a"], "t": [at(1)]})
     table = pl.LazyFrame({"k": ["a"], "tt": [at(1)], "v": [1], "w": ["x"]})
-    body = ENGINE.kernel(frame, JoinAsof(table=table, by=("k",), left_on="t", right_on="tt"))
-    assert asof.stand_in(frame, table, ("k",), "tt").collect_schema() == body.collect_schema()
+    kernel = JoinAsof(table=table, by=("k",), left_on="t", right_on="tt")
+    assert kernel.stand_in(frame, ENGINE).collect_schema() == kernel.cpu(frame, ENGINE).collect_schema()

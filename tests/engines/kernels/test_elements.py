@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine
-from headrace.engines.kernels import elements
 from headrace.engines.kernels.elements import Elements
 from headrace.engines.kernels.lookup import Lookup
 
@@ -153,10 +152,11 @@ def test_the_stand_in_has_the_same_columns() -> None:
     lazy = frame_of(ROWS).lazy()
     for outputs in (("y",), ("x", "y"), ("row",)):
 
-        def query(rows: pl.LazyFrame, outputs: tuple[str, ...] = outputs) -> pl.LazyFrame:
+        def query(rows: pl.LazyFrame, _: Engine, outputs: tuple[str, ...] = outputs) -> pl.LazyFrame:
             return rows.with_columns(pl.col("x").cast(pl.String).alias(name) for name in outputs)
 
-        body, stand_in = (form(lazy, "x", outputs, query) for form in (elements.cpu, elements.stand_in))
+        kernel = Elements("x", outputs, query)
+        body, stand_in = kernel.cpu(lazy, ENGINE), kernel.stand_in(lazy, ENGINE)
         assert list(stand_in.collect().schema.items()) == list(body.collect_schema().items())
 
 

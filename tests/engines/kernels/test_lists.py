@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels.lists import Contains, Lists, Operation, Reduce, Slice, Statistic, output_dtype, stand_in
+from headrace.engines.kernels.lists import Contains, Lists, Operation, Reduce, Slice, Statistic, output_dtype
 
 ENGINE = CpuEngine()
 NAN, INF = math.nan, math.inf
@@ -156,7 +156,7 @@ def test_the_type_does_not_depend_on_the_rows(operation: Operation, rows: list[A
     frame = pl.LazyFrame({"x": rows}, schema={"x": pl.List(pl.Float32)})
     expected = output_dtype(operation, pl.List(pl.Float32))
     assert made(rows, operation, pl.Float32).dtype == expected
-    assert stand_in(frame, "x", operation, "y").collect().schema["y"] == expected
+    assert Lists("x", operation, "y").stand_in(frame, ENGINE).collect().schema["y"] == expected
 
 
 @pytest.mark.parametrize(

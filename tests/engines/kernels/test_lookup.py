@@ -82,7 +82,7 @@ def test_the_index_of_a_vocabulary_is_built_once_and_goes_with_it() -> None:
     table = pl.DataFrame({"value": ["gone"]})
     before = len(lookup._enums)
     for _ in range(2):
-        lookup.cpu(pl.LazyFrame({"x": ["gone"]}), "x", table, "id").collect()
+        ENGINE.kernel(pl.LazyFrame({"x": ["gone"]}), Lookup("x", table, "id")).collect()
     assert len(lookup._enums) == before + 1
     del table
     gc.collect()
@@ -90,4 +90,5 @@ def test_the_index_of_a_vocabulary_is_built_once_and_goes_with_it() -> None:
 
 
 def test_the_stand_in_has_the_output_type() -> None:
-    assert lookup.stand_in(pl.LazyFrame({"x": ["a"]}), "x", "id").collect_schema()["id"] == pl.Int32
+    kernel = Lookup("x", pl.DataFrame({"value": ["a"]}), "id")
+    assert kernel.stand_in(pl.LazyFrame({"x": ["a"]}), ENGINE).collect_schema()["id"] == pl.Int32

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels import rolling
 from headrace.engines.kernels.rolling import Output, Rolling
 
 ENGINE = CpuEngine()
@@ -160,5 +159,7 @@ def test_agrees_with_duckdb() -> None:
 
 def test_the_stand_in_has_the_output_types() -> None:
     frame = pl.LazyFrame({"x": [1.0]})
-    schema = rolling.stand_in(frame, tuple(Output(s, "x", s) for s in STATISTICS)).collect_schema()  # type: ignore[arg-type]
+    outputs = tuple(Output(s, "x", s) for s in STATISTICS)
+    kernel = Rolling(by=("k",), on="t", known_at=None, length=timedelta(1), outputs=outputs)
+    schema = kernel.stand_in(frame, ENGINE).collect_schema()
     assert [schema[s] for s in STATISTICS] == [pl.Int64] + [pl.Float64] * 5

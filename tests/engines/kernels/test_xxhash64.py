@@ -9,7 +9,8 @@ import xxhash
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels import xxhash64
-from headrace.engines.kernels.xxhash64 import hash64, hash64_pair
+from headrace.engines.kernels.xxhash64 import Hash64, hash64, hash64_pair
+from headrace.engines.translation import TranslationEngine
 
 ENGINE = CpuEngine()
 
@@ -19,7 +20,7 @@ def hashed(values: pl.Series, seed: int = 0) -> list[int | None]:
     frame = pl.DataFrame({"x": values}).lazy()
     found: list[int | None] = ENGINE.collect([hash64(ENGINE, frame, "x", values.dtype, "h", seed)])[0]["h"].to_list()
     if values.dtype != pl.String:
-        assert xxhash64.anywhere(frame, "x", values.dtype, seed, "h").collect()["h"].to_list() == found
+        assert hash64(TranslationEngine(), frame, "x", values.dtype, "h", seed).collect()["h"].to_list() == found
     return found
 
 
@@ -98,4 +99,4 @@ def test_columns_of_many_blocks_and_chunks_hash_value_by_value(dtype: pl.DataTyp
 
 def test_the_stand_in_has_the_output_type() -> None:
     frame = pl.LazyFrame({"x": ["a"]})
-    assert xxhash64.stand_in(frame, "x", "h").collect_schema()["h"] == pl.UInt64
+    assert Hash64("x", "h").stand_in(frame, ENGINE).collect_schema()["h"] == pl.UInt64
