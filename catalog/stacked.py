@@ -16,6 +16,7 @@ from headrace.catalog.hashing import bits, mixed
 from headrace.catalog.partials import HASHES, VALUES
 from headrace.catalog.scalars import finite
 from headrace.engines.engine import Engine, Held
+from headrace.engines.kernels.xxhash64 import hash64
 
 COLUMN: Final = "column"
 VALUE: Final = "value"
@@ -68,7 +69,7 @@ def smallest_hashes(
     ]
     hashed = [pl.concat(parts).select(COLUMN, mixed(pl.col(HASH)).alias(HASH))] if parts else []
     for name in texts:
-        own = engine.hash64(rows.lazy().select(pl.col(name).alias(VALUE)), VALUE, pl.String(), HASH)
+        own = hash64(engine, rows.lazy().select(pl.col(name).alias(VALUE)), VALUE, pl.String(), HASH)
         hashed.append(own.select(_number(order.index(name)), HASH).filter(pl.col(HASH).is_not_null()))
     limit = pl.lit(pl.Series([limits[name] for name in order], dtype=pl.UInt64)).gather(pl.col(COLUMN))
     query = pl.concat(hashed).filter(pl.col(HASH) < limit).unique().sort(COLUMN, HASH)

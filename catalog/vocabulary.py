@@ -13,6 +13,7 @@ from headrace.catalog.manifest import Column, Extends
 from headrace.catalog.reader import Dataset, near
 from headrace.catalog.records import FileRef
 from headrace.engines.cpu import CpuEngine
+from headrace.engines.kernels.xxhash64 import hash64
 from headrace.schemas.errors import DataError, UsageError
 
 VALUE: Final = "value"
@@ -112,7 +113,7 @@ class Vocabulary:
         first = self.oov_ids[0]
         if len(self.oov_ids) == 1 or gone.is_empty():
             return gone.select(_OLD, pl.lit(first, pl.Int32).alias(_NEW))
-        hashed = CpuEngine().hash64(gone.lazy(), VALUE, gone.schema[VALUE], _HASH)
+        hashed = hash64(CpuEngine(), gone.lazy(), VALUE, gone.schema[VALUE], _HASH)
         bucket = (pl.col(_HASH) % len(self.oov_ids)).cast(pl.Int32) + first
         return hashed.select(_OLD, bucket.alias(_NEW)).collect()
 

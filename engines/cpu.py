@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
-from headrace.engines.engine import Engine, EngineName, Held
-from headrace.engines.kernels import (
-    asof,
-    earlier,
-    either,
-    elements,
-    line,
-    lists,
-    lookup,
-    ngrams,
-    parquet,
-    pieces,
-    rolling,
-    text,
-    xxhash64,
-)
+from headrace.engines.engine import Engine, EngineName, Held, Kernel
+from headrace.engines.kernels import parquet, pieces
 
 
 @dataclass(frozen=True)
@@ -75,98 +60,8 @@ class CpuEngine:
     ) -> pl.LazyFrame:
         return apply(frame, self)
 
-    def lookup(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        vocabulary: pl.DataFrame,
-        output: str,
-        *,
-        first: int = 0,
-        missing: int | None = None,
-        null: int | None = None,
-    ) -> pl.LazyFrame:
-        return lookup.cpu(frame, column, vocabulary, output, first=first, missing=missing, null=null)
-
-    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
-        return xxhash64.cpu(frame, column, dtype, seed, output)
-
-    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
-        return xxhash64.cpu_pair(frame, first, second, output, seed)
-
-    def earlier(self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str) -> pl.Expr:
-        return earlier.cpu(value, n, by, order)
-
-    def join_asof(
-        self,
-        frame: pl.LazyFrame,
-        table: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        left_on: str,
-        right_on: str,
-        direction: asof.Direction = "backward",
-        tolerance: timedelta | None = None,
-        exact: bool = True,
-    ) -> pl.LazyFrame:
-        return asof.cpu(
-            frame,
-            table,
-            by=by,
-            left_on=left_on,
-            right_on=right_on,
-            direction=direction,
-            tolerance=tolerance,
-            exact=exact,
-        )
-
-    def rolling(
-        self,
-        frame: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        on: str,
-        known_at: str | None,
-        length: timedelta,
-        outputs: tuple[rolling.Output, ...],
-    ) -> pl.LazyFrame:
-        return rolling.cpu(frame, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
-
-    def line(
-        self,
-        frame: pl.LazyFrame,
-        keys: Sequence[str],
-        columns: Sequence[str],
-        outputs: Sequence[str],
-        query: Callable[[pl.LazyFrame], pl.LazyFrame],
-    ) -> pl.LazyFrame:
-        return line.cpu(frame, keys, columns, outputs, query)
-
-    def either(
-        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
-    ) -> pl.Expr:
-        return either.cpu(value, holds, then, otherwise, dtype)
-
-    def lowered(self, value: pl.Expr) -> pl.Expr:
-        return text.cpu_lowered(value)
-
-    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr:
-        return text.cpu_stripped(value, characters, side)
-
-    def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
-        return lists.cpu(frame, column, operation, output)
-
-    def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame:
-        return ngrams.cpu(frame, column, runs, output)
-
-    def elements(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        outputs: Sequence[str],
-        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
-    ) -> pl.LazyFrame:
-        return elements.cpu(frame, column, outputs, lambda rows: apply(rows, self))
+    def kernel(self, frame: pl.LazyFrame, kernel: Kernel) -> pl.LazyFrame:
+        return kernel.cpu(frame, self)
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.cpu_write(path, rows.to_polars(), bucket, buckets)

@@ -1,16 +1,15 @@
-"""What an engine is: something that runs queries, and has a body for each named kernel."""
+"""What an engine is: something that runs queries, and has a body for each named kernel; and what a kernel is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from headrace.engines.kernels import asof, either, lists, ngrams, parquet, rolling, text
+    from headrace.engines.kernels import parquet
 
 EngineName = Literal["cpu", "gpu"]
 
@@ -38,7 +37,7 @@ class Held(Protocol):
 
 
 class Engine(Protocol):
-    """Runs Polars queries. A kernel is a method; its contract stands in `headrace.engines.kernels`."""
+    """Runs Polars queries, and kernels in them."""
 
     @property
     def name(self) -> EngineName: ...
@@ -51,80 +50,39 @@ class Engine(Protocol):
         """
         ...
 
-    def lookup(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        vocabulary: pl.DataFrame,
-        output: str,
-        *,
-        first: int = 0,
-        missing: int | None = None,
-        null: int | None = None,
-    ) -> pl.LazyFrame: ...
+    def kernel(self, frame: pl.LazyFrame, kernel: Kernel) -> pl.LazyFrame:
+        """The frame with a kernel's columns."""
+        ...
 
-    def hash64(
-        self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
-    ) -> pl.LazyFrame: ...
 
-    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame: ...
+class Kernel(Protocol):
+    """A named kernel at its place in a query: a frozen value, which knows its body on Polars.
 
-    def earlier(
-        self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str
-    ) -> pl.Expr: ...
+    The GPU engine has the other body. Contracts stand in `headrace.engines.kernels`.
+    """
 
-    def join_asof(
-        self,
-        frame: pl.LazyFrame,
-        table: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        left_on: str,
-        right_on: str,
-        direction: asof.Direction = "backward",
-        tolerance: timedelta | None = None,
-        exact: bool = True,
-    ) -> pl.LazyFrame: ...
+    @property
+    def name(self) -> str: ...
 
-    def rolling(
-        self,
-        frame: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        on: str,
-        known_at: str | None,
-        length: timedelta,
-        outputs: tuple[rolling.Output, ...],
-    ) -> pl.LazyFrame: ...
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        ...
 
-    def line(
-        self,
-        frame: pl.LazyFrame,
-        keys: Sequence[str],
-        columns: Sequence[str],
-        outputs: Sequence[str],
-        query: Callable[[pl.LazyFrame], pl.LazyFrame],
-    ) -> pl.LazyFrame: ...
+    def writes(self, schema: pl.Schema, engine: Engine) -> dict[str, pl.DataType]:
+        """The columns that it adds to frames of a schema, or replaces there, and their types."""
+        ...
 
-    def either(
-        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
-    ) -> pl.Expr: ...
+    def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """Its body on Polars; `engine` runs what it is given to run."""
+        ...
 
-    def lowered(self, value: pl.Expr) -> pl.Expr: ...
+    def stand_in(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """A frame of the same schema out of expressions that translate.
 
-    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr: ...
-
-    def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame: ...
-
-    def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame: ...
-
-    def elements(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        outputs: Sequence[str],
-        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
-    ) -> pl.LazyFrame: ...
+        It lets the translation check look past the kernel at the rest of the query.
+        """
+        ...
 
 
 class TaskEngine(Engine, Protocol):

@@ -6,27 +6,13 @@ The translator, which is not public API, is that of `headrace.engines.gpu.dialec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from importlib import metadata, util
 from typing import Final
 
 import polars as pl
 
-from headrace.engines.engine import Engine, EngineName
-from headrace.engines.kernels import (
-    asof,
-    earlier,
-    either,
-    elements,
-    line,
-    lists,
-    lookup,
-    ngrams,
-    rolling,
-    text,
-    xxhash64,
-)
+from headrace.engines.engine import EngineName, Kernel
 from headrace.schemas.errors import CapabilityError
 
 SUPPORTED: Final = "26.10."
@@ -46,98 +32,9 @@ class TranslationEngine:
     def collect(self, frames: Sequence[pl.LazyFrame], *, any_order: bool = False) -> list[pl.DataFrame]:
         return pl.collect_all(frames)
 
-    def lookup(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        vocabulary: pl.DataFrame,
-        output: str,
-        *,
-        first: int = 0,
-        missing: int | None = None,
-        null: int | None = None,
-    ) -> pl.LazyFrame:
-        self.kernels.append("lookup")
-        return lookup.stand_in(frame, column, output)
-
-    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
-        if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
-            return xxhash64.anywhere(frame, column, dtype, seed, output)
-        self.kernels.append("hash64")
-        return xxhash64.stand_in(frame, column, output)
-
-    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
-        return frame.with_columns(xxhash64.pair(pl.col(first), pl.col(second), seed).alias(output))
-
-    def earlier(self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str) -> pl.Expr:
-        return earlier.anywhere(value, n, by, order, placed=placed, index=index)
-
-    def join_asof(
-        self,
-        frame: pl.LazyFrame,
-        table: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        left_on: str,
-        right_on: str,
-        direction: asof.Direction = "backward",
-        tolerance: timedelta | None = None,
-        exact: bool = True,
-    ) -> pl.LazyFrame:
-        self.kernels.append("join_asof")
-        return asof.stand_in(frame, table, by, right_on)
-
-    def rolling(
-        self,
-        frame: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        on: str,
-        known_at: str | None,
-        length: timedelta,
-        outputs: tuple[rolling.Output, ...],
-    ) -> pl.LazyFrame:
-        self.kernels.append("rolling")
-        return rolling.stand_in(frame, outputs)
-
-    def line(
-        self,
-        frame: pl.LazyFrame,
-        keys: Sequence[str],
-        columns: Sequence[str],
-        outputs: Sequence[str],
-        query: Callable[[pl.LazyFrame], pl.LazyFrame],
-    ) -> pl.LazyFrame:
-        return line.anywhere(frame, keys, columns, outputs, query)
-
-    def either(
-        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
-    ) -> pl.Expr:
-        return either.anywhere(value, holds, then, otherwise)
-
-    def lowered(self, value: pl.Expr) -> pl.Expr:
-        return text.anywhere_lowered(value)
-
-    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr:
-        return text.anywhere_stripped(value, characters, side)
-
-    def lists(self, frame: pl.LazyFrame, column: str, operation: lists.Operation, output: str) -> pl.LazyFrame:
-        self.kernels.append("lists")
-        return lists.stand_in(frame, column, operation, output)
-
-    def ngrams(self, frame: pl.LazyFrame, column: str, runs: ngrams.Runs, output: str) -> pl.LazyFrame:
-        self.kernels.append("ngrams")
-        return ngrams.stand_in(frame, column, output)
-
-    def elements(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        outputs: Sequence[str],
-        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
-    ) -> pl.LazyFrame:
-        self.kernels.append("elements")  # and those of the step, whose query is part of this one
-        return elements.stand_in(frame, column, outputs, lambda rows: apply(rows, self))
+    def kernel(self, frame: pl.LazyFrame, kernel: Kernel) -> pl.LazyFrame:
+        self.kernels.append(kernel.name)
+        return kernel.stand_in(frame, self)
 
 
 def available() -> bool:

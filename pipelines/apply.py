@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from headrace.engines.engine import Held, TaskEngine
 from headrace.engines.executor import Executor
+from headrace.engines.kernels.xxhash64 import hash64
 from headrace.engines.open import EngineSpec, open_engine
 from headrace.pipelines.counts import added
 from headrace.pipelines.fit import unique_reason
@@ -158,7 +159,7 @@ def _place(work: Work, frame: pl.LazyFrame, layout: Layout, engine: TaskEngine) 
     """Add the shard of each row, and what the rows of a shard are ordered by."""
     shards, first = _of_split(layout.shards), _of_split(layout.firsts)
     if work.pipeline.output.order == "shuffle":
-        frame = engine.hash64(frame, ROW, pl.Int64(), ORDER, seed=work.pipeline.output.seed)
+        frame = hash64(engine, frame, ROW, pl.Int64(), ORDER, seed=work.pipeline.output.seed)
         share = pl.col(ORDER) // pl.lit(1 << 32, pl.UInt64) * shards // pl.lit(1 << 32, pl.UInt64)
     else:
         frame = frame.with_columns(pl.col(ROW).cast(pl.UInt64).alias(ORDER))

@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.xxhash64 import hash64
 from headrace.schemas.errors import PipelineError
 from headrace.schemas.names import ROW, SPLIT
 from headrace.transforms.base import CATEGORY
@@ -175,7 +176,7 @@ class FractionSplit(_Split):
         return _in_words(self.fractions, "the hash of the row number", self.seed)
 
     def assign(self, frame: pl.LazyFrame, schema: pl.Schema, engine: Engine) -> pl.LazyFrame:
-        hashed = engine.hash64(frame, ROW, pl.Int64(), _HASH, seed=self.seed)
+        hashed = hash64(engine, frame, ROW, pl.Int64(), _HASH, seed=self.seed)
         return _by_share(hashed, self.fractions)
 
 
@@ -186,7 +187,7 @@ def hash_columns(
     combined: pl.Expr | None = None
     parts = [f"{output}_{i}" for i in range(len(columns))]
     for column, part in zip(columns, parts, strict=True):
-        frame = engine.hash64(frame, column, schema[column], part, seed=seed)
+        frame = hash64(engine, frame, column, schema[column], part, seed=seed)
         value = pl.col(part).fill_null(_NULL_HASH)
         combined = value if combined is None else combined * pl.lit(_ODD, pl.UInt64) + value
     assert combined is not None

@@ -8,6 +8,8 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.lookup import Lookup
+from headrace.engines.kernels.xxhash64 import hash64
 from headrace.transforms.base import Ids, Transform, named
 from headrace.transforms.columns import Columns
 from headrace.transforms.keys import combined
@@ -75,11 +77,13 @@ class Categorified(Transform):
             source = _CAST
             frame = frame.with_columns(pl.col(column).cast(dtype, strict=False).alias(_CAST))
         if self.oov_buckets == 1 and source == column:
-            return engine.lookup(frame, column, table, output, first=self.first_id, missing=OOV_ID, null=NULL_ID)
-        found = engine.lookup(frame, source, table, _INDEX, first=self.first_id)
+            return engine.kernel(
+                frame, Lookup(column, table, output, first=self.first_id, missing=OOV_ID, null=NULL_ID)
+            )
+        found = engine.kernel(frame, Lookup(source, table, _INDEX, first=self.first_id))
         missing: pl.Expr = pl.lit(OOV_ID, pl.Int32)
         if self.oov_buckets > 1:
-            found = engine.hash64(found, column, frame.collect_schema()[column], _HASH)
+            found = hash64(engine, found, column, frame.collect_schema()[column], _HASH)
             missing = (pl.col(_HASH) % self.oov_buckets).cast(pl.Int32, wrap_numerical=True) + OOV_ID
         ids = (
             pl.when(pl.col(column).is_null())

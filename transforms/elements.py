@@ -13,7 +13,8 @@ import polars as pl
 from pydantic import InstanceOf, PlainSerializer, SerializationInfo, field_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.lists import Reduce
+from headrace.engines.kernels.elements import Elements
+from headrace.engines.kernels.lists import Lists, Reduce
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Ids, Learner, Operator, Order, Transform, Window, named, to_plain
 from headrace.transforms.columns import Columns
@@ -100,7 +101,7 @@ class OnElements(_OfStep, Transform):
         schema = frame.collect_schema()
         for column, part in _each(self.step):
             if isinstance(schema[column], pl.List):
-                frame = engine.elements(frame, column, part.writes, part.apply)
+                frame = engine.kernel(frame, Elements(column, part.writes, part.apply))
             else:
                 frame = part.apply(frame, engine)
         return frame
@@ -190,7 +191,7 @@ def inside(step: Operator) -> Operator:
 
 def elements_of(frame: pl.LazyFrame, column: str, engine: Engine) -> pl.LazyFrame:
     """The elements of all lists of a column, under its name; of null and empty lists there is none."""
-    sized = engine.lists(frame.select(pl.col(column)), column, Reduce("length"), _LENGTH)
+    sized = engine.kernel(frame.select(pl.col(column)), Lists(column, Reduce("length"), _LENGTH))
     # Exploded, a list without elements would be a null.
     return sized.filter(pl.col(_LENGTH) > 0).select(pl.col(column)).explode(column, empty_as_null=True)
 

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.line import along
+from headrace.engines.kernels.line import along, in_line
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import exact, history
 from headrace.transforms.base import NUMERIC, Accepts, Window
@@ -125,7 +125,7 @@ class Expanding(Window):
             counted = line.with_columns(term.cast(pl.Int64).fill_null(0).alias(name) for name, term in terms.items())
             return self._earlier(counted, list(terms)).with_columns(results)
 
-        return engine.line(frame, [*self.by, self.order], self.reads, self.writes, query)
+        return in_line(engine, frame, [*self.by, self.order], self.reads, self.writes, query)
 
     def _earlier(self, line: pl.LazyFrame, terms: list[str]) -> pl.LazyFrame:
         """Each term summed over the rows of the entity that are of an earlier time.

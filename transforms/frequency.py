@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.lookup import Lookup
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import counts
 from headrace.transforms.base import CATEGORY, Accepts, Learner, Operator, Order, Transform
@@ -207,7 +208,7 @@ class RareDropped(Transform):
         dtype, kept = frame.collect_schema()[column], self.kept.frame
         # Rows may come with another integer type than the vocabulary: as Int64 from dicts.
         keyed = frame.with_columns(pl.col(column).cast(kept.schema[counts.VALUE], strict=False).alias(_VALUE))
-        found = engine.lookup(keyed, _VALUE, kept, _FOUND)
+        found = engine.kernel(keyed, Lookup(_VALUE, kept, _FOUND))
         other = pl.lit(None, dtype) if self.value is None else lit(self.value, dtype)
         stays = pl.col(_FOUND).is_not_null() | pl.col(column).is_null()
         return found.with_columns(pl.when(stays).then(pl.col(column)).otherwise(other).alias(output)).drop(

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.xxhash64 import hash64, hash64_pair
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import CATEGORY, Accepts, Ids, Transform
 from headrace.transforms.columns import Columns
@@ -118,7 +119,7 @@ class HashCross(Transform):
         first, *others = hashes
         hashed = hashed.with_columns(pl.col(hashes).fill_null(pl.lit(NULL_HASH, pl.UInt64)))
         for other in others:
-            hashed = engine.hash64_pair(hashed, first, other, first, self.seed)
+            hashed = hash64_pair(engine, hashed, first, other, first, self.seed)
         return hashed.with_columns(_bucket(pl.col(first), self.n).alias(self.output)).drop(hashes)
 
 
@@ -127,7 +128,7 @@ def _hash(frame: pl.LazyFrame, columns: Columns, seed: int, engine: Engine) -> t
     schema = frame.collect_schema()
     hashes = [f"{_HASH}{number}" for number in range(len(columns))]
     for column, name in zip(columns, hashes, strict=True):
-        frame = engine.hash64(frame, column, schema[column], name, seed)
+        frame = hash64(engine, frame, column, schema[column], name, seed)
     return frame, hashes
 
 

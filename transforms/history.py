@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.earlier import earlier
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import CATEGORY, Window
 from headrace.transforms.columns import Columns
@@ -31,7 +32,7 @@ def forgotten(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def before(value: pl.Expr, n: int, by: Columns, order: str, engine: Engine) -> pl.Expr:
     """The value of the n-th row before, in numbered rows; null where there is none. Not for rows without a place."""
-    return engine.earlier(value, n, by.names, order, placed=PLACED, index=INDEX)
+    return earlier(engine, value, n, by.names, order, placed=PLACED, index=INDEX)
 
 
 def check_entity(step: Window, by: Columns, schema: pl.Schema) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.asof import Direction
+from headrace.engines.kernels.asof import Direction, JoinAsof
 from headrace.engines.utc import utc
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import Join, Transform
@@ -273,14 +273,16 @@ class AsOfJoined(Transform):
         left = frame.with_columns((_moment(self.on, row_type, unit, later=not backward) - lag).alias(_ROW_TIME))
         table = self.table.frame.lazy().cast({c: schema[c] for c in self.by}, strict=False)
         table = table.with_columns(_moment(_TABLE_TIME, table_type, unit, later=backward))
-        joined = engine.join_asof(
+        joined = engine.kernel(
             left,
-            table,
-            by=self.by,
-            left_on=_ROW_TIME,
-            right_on=_TABLE_TIME,
-            direction=self.direction,
-            tolerance=None if self.tolerance is None else self.tolerance - self.lag,
+            JoinAsof(
+                table=table,
+                by=self.by,
+                left_on=_ROW_TIME,
+                right_on=_TABLE_TIME,
+                direction=self.direction,
+                tolerance=None if self.tolerance is None else self.tolerance - self.lag,
+            ),
         )
         return joined.drop(_ROW_TIME)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels import xxhash64
 
 
 def combined(columns: tuple[str, ...], schema: pl.Schema) -> pl.Expr:
@@ -25,11 +26,11 @@ def hash64(
     """`output` (UInt64): the XXH64 of one column, or that of several, hash by hash in order; a null hashes to 0."""
     hashes = [f"{output}:{i}" for i in range(len(columns))]
     for column, hashed in zip(columns, hashes, strict=True):
-        frame = engine.hash64(frame, column, schema[column], hashed)
+        frame = xxhash64.hash64(engine, frame, column, schema[column], hashed)
     frame = frame.with_columns(pl.col(hashes[0]).fill_null(0).alias(output))
     for hashed in hashes[1:]:
         frame = frame.with_columns(pl.col(hashed).fill_null(0))
-        frame = engine.hash64_pair(frame, output, hashed, output)
+        frame = xxhash64.hash64_pair(engine, frame, output, hashed, output)
     return frame.drop(hashes)
 
 

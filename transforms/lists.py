@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.lists import Reduce, Slice, Statistic, inner
+from headrace.engines.kernels.lists import Lists, Reduce, Slice, Statistic, inner
 from headrace.schemas.errors import PipelineError
 from headrace.transforms.base import NUMERIC, Accepts, Transform
 from headrace.transforms.columns import Columns
@@ -56,7 +56,7 @@ class ListLength(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         for column, output in zip(self.columns, self.writes, strict=True):
-            frame = engine.lists(frame, column, Reduce("length"), output)
+            frame = engine.kernel(frame, Lists(column, Reduce("length"), output))
         return frame
 
 
@@ -127,7 +127,7 @@ class ListSlice(Transform):
         schema = frame.collect_schema()
         for column, output in zip(self.columns, self.writes, strict=True):
             pad = None if self.pad is None else literal(self.pad, inner(schema[column]))
-            frame = engine.lists(frame, column, Slice(self.start, self.end, pad), output)
+            frame = engine.kernel(frame, Lists(column, Slice(self.start, self.end, pad), output))
         return frame
 
 
@@ -195,7 +195,7 @@ class ListAgg(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         for column, statistic, output in self._outputs:
-            frame = engine.lists(frame, column, Reduce(statistic), output)
+            frame = engine.kernel(frame, Lists(column, Reduce(statistic), output))
         return frame
 
 

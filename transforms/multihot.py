@@ -8,7 +8,8 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.lists import Contains, Reduce, inner
+from headrace.engines.kernels.elements import Elements
+from headrace.engines.kernels.lists import Contains, Lists, Reduce, inner
 from headrace.transforms import counts, flags
 from headrace.transforms.base import CATEGORY, Accepts, Transform
 from headrace.transforms.elements import elements_of
@@ -101,7 +102,7 @@ class MultiHotEncoded(Flagged):
             lists, dtype = pl.col(column), inner(schema[column])
             held = [next(outputs) for _ in self.values]
             for value, output in zip(self.values, held, strict=True):
-                frame = engine.lists(frame, column, Contains(literal(value, dtype)), output)
+                frame = engine.kernel(frame, Lists(column, Contains(literal(value, dtype)), output))
             found = [pl.col(output).fill_null(False).alias(output) for output in held]
             # Of the column all the same: that a result is made of it shows before there are values.
             empty = range((self.max_values or 0) - len(self.values))
@@ -122,8 +123,8 @@ class MultiHotEncoded(Flagged):
             other = pl.col(column).is_not_null() & ~pl.col(column).is_in(values).fill_null(True)
             return rows.with_columns(other.alias(_OTHER))
 
-        marked = engine.elements(frame, column, (_OTHER,), apply)
-        return engine.lists(marked, _OTHER, Reduce("max"), _OTHER)
+        marked = engine.kernel(frame, Elements(column, (_OTHER,), apply))
+        return engine.kernel(marked, Lists(_OTHER, Reduce("max"), _OTHER))
 
 
 _OTHER: Final = "__multihot_other"

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.ngrams import Runs, Unit
+from headrace.engines.kernels.ngrams import Ngrams, Runs, Unit
 from headrace.transforms.base import Accepts, Ids, Transform
 from headrace.transforms.columns import Columns
 from headrace.transforms.hashing import Buckets, Seed
@@ -80,5 +80,5 @@ class HashedNGrams(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         for column, output in zip(self.columns, self.writes, strict=True):
-            frame = engine.ngrams(frame, column, self._runs, output)
+            frame = engine.kernel(frame, Ngrams(column, self._runs, output))
         return frame

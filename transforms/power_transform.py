@@ -9,6 +9,7 @@ from typing import ClassVar
 import polars as pl
 
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.either import either
 from headrace.transforms import likelihood, quantiles
 from headrace.transforms.base import NUMERIC, Accepts, Learner, Transform, concatenated
 from headrace.transforms.columns import Columns
@@ -109,7 +110,8 @@ def _powered(column: str, power: float, method: Method, engine: Engine) -> pl.Ex
         return _grown(value, power, value.log())
     if power == 1:
         return value
-    return engine.either(
+    return either(
+        engine,
         value,
         lambda x: x >= 0,
         lambda x: _grown(x.abs() + 1.0, power, x.abs().log1p()),

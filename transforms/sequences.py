@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.lists import Slice
+from headrace.engines.kernels.lists import Lists, Slice
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import history
 from headrace.transforms.base import Accepts, Selection
@@ -136,7 +136,7 @@ class Sequence(Selection):
         """The lists with no more than the last values, under their names."""
         for column, output in zip(self.columns, self.writes, strict=True):
             pad = None if self.pad is None else literal(self.pad, schema[column])
-            frame = engine.lists(frame, _list(column), Slice(start=-self.max_length, pad=pad), output)
+            frame = engine.kernel(frame, Lists(_list(column), Slice(start=-self.max_length, pad=pad), output))
         return frame.drop(_list(c) for c in self.columns)
 
 

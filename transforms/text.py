@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.text import SPACE, Side
+from headrace.engines.kernels.text import SPACE, Side, lowered, stripped
 from headrace.transforms.base import Accepts, Transform
 from headrace.transforms.columns import Columns
 
@@ -53,7 +53,7 @@ class Lower(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
-            engine.lowered(pl.col(column)).alias(output)
+            lowered(engine, pl.col(column)).alias(output)
             for column, output in zip(self.columns, self.writes, strict=True)
         )
 
@@ -99,7 +99,7 @@ class Strip(Transform):
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
         return frame.with_columns(
-            engine.stripped(pl.col(column), self.characters, self.side).alias(output)
+            stripped(engine, pl.col(column), self.characters, self.side).alias(output)
             for column, output in zip(self.columns, self.writes, strict=True)
         )
 

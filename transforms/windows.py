@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from headrace.engines.engine import Engine
-from headrace.engines.kernels.rolling import Output, Statistic
+from headrace.engines.kernels.rolling import Output, Rolling, Statistic
 from headrace.schemas.errors import PipelineError
 from headrace.transforms import history
 from headrace.transforms.base import NUMERIC, Accepts, Window, named
@@ -207,13 +207,9 @@ class RollingStats(Window):
         _check_known_at(self, self.order, self.known_at, schema)
 
     def apply(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        return engine.rolling(
+        return engine.kernel(
             frame,
-            by=self.by.names,
-            on=self.order,
-            known_at=self.known_at,
-            length=self.window,
-            outputs=self._outputs,
+            Rolling(by=self.by.names, on=self.order, known_at=self.known_at, length=self.window, outputs=self._outputs),
         )
 
 

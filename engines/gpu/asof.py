@@ -14,29 +14,22 @@ import pylibcudf as plc
 
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.times import ticks
-from headrace.engines.kernels.asof import Direction
+from headrace.engines.kernels.asof import Direction, JoinAsof
 
 _INT32: Final = plc.DataType(plc.TypeId.INT32)
 _BOOL: Final = plc.DataType(plc.TypeId.BOOL8)
 
 
-def gpu(
-    rows: DeviceFrame,
-    table: DeviceFrame,
-    *,
-    by: tuple[str, ...],
-    left_on: str,
-    right_on: str,
-    direction: Direction,
-    tolerance: timedelta | None,
-    exact: bool,
-) -> DeviceFrame:
+def gpu(rows: DeviceFrame, kernel: JoinAsof, table: DeviceFrame) -> DeviceFrame:
     """Search each row's key and time among the table's, and the key alone to tell where it begins or ends there.
+
+    `table` is the kernel's, on the device.
 
     Keys and times must be of one dtype on both sides. NaN keys are equal to each other. Cost: a stable sort of the
     table, and two searches of log2(rows of the table) comparisons a row; the rows themselves are not sorted.
     """
     table.stream.synchronize()  # from here on all runs on the stream of the rows
+    by, left_on, right_on = kernel.by, kernel.left_on, kernel.right_on
     names = [name for name in table.schema if name not in (*by, right_on)]
     known = _sorted(table, (*by, right_on), rows)
     if known.height == 0:
@@ -46,9 +39,9 @@ def gpu(
         pl.Schema({**{name: rows.schema[name] for name in by}, right_on: rows.schema[left_on]}),
         rows.stream,
     )
-    match = _nearest(asked, known, by, right_on, direction, exact)
-    if tolerance is not None:
-        match = _near(match, asked, known, right_on, direction, tolerance)
+    match = _nearest(asked, known, by, right_on, kernel.direction, kernel.exact)
+    if kernel.tolerance is not None:
+        match = _near(match, asked, known, right_on, kernel.direction, kernel.tolerance)
     found = known.select(names).gather(match, plc.copying.OutOfBoundsPolicy.NULLIFY)
     return _with(rows, known, names, found.table.columns())
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.engine import Engine, EngineName, Held
+from headrace.engines.engine import Engine, EngineName, Held, Kernel
 from headrace.engines.gpu import asof, elements, lists, lookup, ngrams, parquet, pieces, query, rolling, xxhash64
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.memory import device_errors
-from headrace.engines.gpu.source import Chains, Kernel
-from headrace.engines.kernels import earlier, either, line, text
+from headrace.engines.gpu.source import Chains, Link
 from headrace.engines.kernels import pieces as stored
-from headrace.engines.kernels import xxhash64 as hashing
-from headrace.engines.kernels.asof import Direction
-from headrace.engines.kernels.elements import output_dtypes
-from headrace.engines.kernels.lists import Operation, output_dtype
-from headrace.engines.kernels.ngrams import OUTPUT as NGRAMS
-from headrace.engines.kernels.ngrams import Runs
+from headrace.engines.kernels.asof import JoinAsof
+from headrace.engines.kernels.elements import Elements
+from headrace.engines.kernels.lists import Lists
+from headrace.engines.kernels.lookup import Lookup
+from headrace.engines.kernels.ngrams import Ngrams
 from headrace.engines.kernels.parquet import Layout
-from headrace.engines.kernels.rolling import Output
+from headrace.engines.kernels.rolling import Rolling
+from headrace.engines.kernels.xxhash64 import Hash64
 from headrace.engines.translation import TranslationEngine, untranslatable
 from headrace.schemas.errors import CapabilityError
 
@@ -145,136 +144,30 @@ class GpuEngine:
             _LOG.warning("%s runs on the CPU: %s", label, reason)
             self._fallbacks[label] = reason
 
-    def lookup(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        vocabulary: pl.DataFrame,
-        output: str,
-        *,
-        first: int = 0,
-        missing: int | None = None,
-        null: int | None = None,
-    ) -> pl.LazyFrame:
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            values = self._vocabularies.of(vocabulary)
-            return lookup.gpu(rows, column, values, output, first=first, missing=missing, null=null)
+    def kernel(self, frame: pl.LazyFrame, kernel: Kernel) -> pl.LazyFrame:
+        writes = kernel.writes(frame.collect_schema(), self)
+        return self._chains.add(frame, Link(kernel.reads, writes, self._body(kernel, writes)), self._run)
 
-        return self._chains.add(frame, Kernel((column,), {output: pl.Int32()}, body), self._run)
+    def _body(self, kernel: Kernel, writes: Mapping[str, pl.DataType]) -> Callable[[DeviceFrame], DeviceFrame]:
+        match kernel:
+            case Lookup():
+                return lambda rows: lookup.gpu(rows, kernel, self._vocabularies.of(kernel.vocabulary))
+            case JoinAsof():
+                return lambda rows: asof.gpu(rows, kernel, self._run(kernel.table))
+            case Elements():
+                return lambda rows: elements.gpu(rows, kernel.column, writes, partial(self._apply, kernel))
+            case Hash64():
+                return lambda rows: xxhash64.gpu(rows, kernel)
+            case Rolling():
+                return lambda rows: rolling.gpu(rows, kernel)
+            case Lists():
+                return lambda rows: lists.gpu(rows, kernel)
+            case Ngrams():
+                return lambda rows: ngrams.gpu(rows, kernel)
+        raise AssertionError(f"kernel {kernel.name!r} has no body for the GPU")
 
-    def hash64(self, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0) -> pl.LazyFrame:
-        if dtype != pl.String:  # the arithmetic on integers runs on both engines as it stands
-            return hashing.anywhere(frame, column, dtype, seed, output)
-
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            return xxhash64.gpu(rows, column, output, seed)
-
-        return self._chains.add(frame, Kernel((column,), {output: pl.UInt64()}, body), self._run)
-
-    def hash64_pair(self, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0) -> pl.LazyFrame:
-        return frame.with_columns(hashing.pair(pl.col(first), pl.col(second), seed).alias(output))
-
-    def earlier(self, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str) -> pl.Expr:
-        return earlier.anywhere(value, n, by, order, placed=placed, index=index)
-
-    def join_asof(
-        self,
-        frame: pl.LazyFrame,
-        table: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        left_on: str,
-        right_on: str,
-        direction: Direction = "backward",
-        tolerance: timedelta | None = None,
-        exact: bool = True,
-    ) -> pl.LazyFrame:
-        added = {n: dtype for n, dtype in table.collect_schema().items() if n not in (*by, right_on)}
-
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            return asof.gpu(
-                rows,
-                self._run(table),
-                by=by,
-                left_on=left_on,
-                right_on=right_on,
-                direction=direction,
-                tolerance=tolerance,
-                exact=exact,
-            )
-
-        return self._chains.add(frame, Kernel((*by, left_on), added, body), self._run)
-
-    def rolling(
-        self,
-        frame: pl.LazyFrame,
-        *,
-        by: tuple[str, ...],
-        on: str,
-        known_at: str | None,
-        length: timedelta,
-        outputs: tuple[Output, ...],
-    ) -> pl.LazyFrame:
-        reads = dict.fromkeys([*by, on, *([known_at] if known_at else []), *(o.column for o in outputs)])
-
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            return rolling.gpu(rows, by=by, on=on, known_at=known_at, length=length, outputs=outputs)
-
-        return self._chains.add(frame, Kernel(tuple(reads), {o.name: o.dtype for o in outputs}, body), self._run)
-
-    def line(
-        self,
-        frame: pl.LazyFrame,
-        keys: Sequence[str],
-        columns: Sequence[str],
-        outputs: Sequence[str],
-        query: Callable[[pl.LazyFrame], pl.LazyFrame],
-    ) -> pl.LazyFrame:
-        return line.anywhere(frame, keys, columns, outputs, query)
-
-    def either(
-        self, value: pl.Expr, holds: either.Of, then: either.Of, otherwise: either.Of, dtype: pl.DataType
-    ) -> pl.Expr:
-        return either.anywhere(value, holds, then, otherwise)
-
-    def lowered(self, value: pl.Expr) -> pl.Expr:
-        return text.anywhere_lowered(value)
-
-    def stripped(self, value: pl.Expr, characters: str, side: text.Side) -> pl.Expr:
-        return text.anywhere_stripped(value, characters, side)
-
-    def lists(self, frame: pl.LazyFrame, column: str, operation: Operation, output: str) -> pl.LazyFrame:
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            return lists.gpu(rows, column, operation, output)
-
-        dtype = output_dtype(operation, frame.collect_schema()[column])
-        return self._chains.add(frame, Kernel((column,), {output: dtype}, body), self._run)
-
-    def ngrams(self, frame: pl.LazyFrame, column: str, runs: Runs, output: str) -> pl.LazyFrame:
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            return ngrams.gpu(rows, column, runs, output)
-
-        return self._chains.add(frame, Kernel((column,), {output: NGRAMS}, body), self._run)
-
-    def elements(
-        self,
-        frame: pl.LazyFrame,
-        column: str,
-        outputs: Sequence[str],
-        apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame],
-    ) -> pl.LazyFrame:
-        def query_of(part: pl.LazyFrame) -> pl.LazyFrame:
-            return apply(part, self).select(outputs)
-
-        dtypes = output_dtypes(frame.collect_schema()[column], column, outputs, query_of)
-
-        def body(rows: DeviceFrame) -> DeviceFrame:
-            def run(part: DeviceFrame) -> DeviceFrame:
-                return self._run(query_of(query.as_source(part.schema, part.select)))
-
-            return elements.gpu(rows, column, dtypes, run)
-
-        return self._chains.add(frame, Kernel((column,), dtypes, body), self._run)
+    def _apply(self, kernel: Elements, part: DeviceFrame) -> DeviceFrame:
+        return self._run(kernel.apply(query.as_source(part.schema, part.select), self).select(kernel.outputs))
 
     def write_pieces(self, path: Path, rows: Held, bucket: str, buckets: int) -> None:
         pieces.gpu_write(path, _held(rows), bucket, buckets)

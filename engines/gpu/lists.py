@@ -8,7 +8,7 @@ import pylibcudf as plc
 from rmm.pylibrmm.stream import Stream
 
 from headrace.engines.gpu.frame import DeviceFrame
-from headrace.engines.kernels.lists import Contains, Operation, Reduce, Slice, Statistic, output_dtype
+from headrace.engines.kernels.lists import Contains, Lists, Reduce, Slice, Statistic, output_dtype
 
 _INT32: Final = plc.DataType(plc.TypeId.INT32)
 _SUMS: Final = {
@@ -19,9 +19,10 @@ _SUMS: Final = {
 _FLOATS: Final = (plc.TypeId.FLOAT32, plc.TypeId.FLOAT64)
 
 
-def gpu(rows: DeviceFrame, column: str, operation: Operation, output: str) -> DeviceFrame:
+def gpu(rows: DeviceFrame, kernel: Lists) -> DeviceFrame:
     """The rows with the result beside them; memory for the elements once more, and for their row numbers."""
-    lists, dtype = rows.column(column), output_dtype(operation, rows.schema[column])
+    lists, operation = rows.column(kernel.column), kernel.operation
+    dtype = output_dtype(operation, rows.schema[kernel.column])
     if isinstance(operation, Slice):
         made = _sliced(lists, operation, rows.stream) if rows.height else lists
     elif isinstance(operation, Contains):
@@ -30,7 +31,7 @@ def gpu(rows: DeviceFrame, column: str, operation: Operation, output: str) -> De
         made = plc.lists.count_elements(lists, stream=rows.stream)
     else:
         made = _reduced(lists, operation, rows.stream)
-    return rows.with_column(output, made, dtype)
+    return rows.with_column(kernel.output, made, dtype)
 
 
 def _sliced(lists: plc.Column, part: Slice, stream: Stream) -> plc.Column:

@@ -14,6 +14,7 @@ import pylibcudf as plc
 
 from headrace.engines.gpu import query
 from headrace.engines.gpu.frame import DeviceFrame
+from headrace.engines.kernels.lookup import Lookup
 
 _INT32: Final = plc.DataType(plc.TypeId.INT32)
 _BOOL: Final = plc.DataType(plc.TypeId.BOOL8)
@@ -79,36 +80,29 @@ def in_order(vocabulary: DeviceFrame) -> Vocabulary:
     return Vocabulary(ordered, positions)
 
 
-def gpu(
-    rows: DeviceFrame,
-    column: str,
-    vocabulary: Vocabulary,
-    output: str,
-    *,
-    first: int = 0,
-    missing: int | None = None,
-    null: int | None = None,
-) -> DeviceFrame:
+def gpu(rows: DeviceFrame, kernel: Lookup, vocabulary: Vocabulary) -> DeviceFrame:
     """Find where each value would be inserted before and after its equals: it is there if the two differ.
+
+    `vocabulary` is the kernel's, on the device.
 
     Cost: two times log2(size of the vocabulary) comparisons and 12 bytes a row, whatever the length of strings. Hashing
     strings first would make the comparisons cheaper, but the vocabulary would have to be gathered to tell equal
     hashes from equal strings; a join would hash the vocabulary anew for every partition.
     """
     stream = rows.stream
-    value = rows.column(column)
-    ids = _found(value, vocabulary, first, missing, rows)
-    if null != missing:
+    value = rows.column(kernel.column)
+    ids = _found(value, vocabulary, kernel, rows)
+    if kernel.null != kernel.missing:
         known = plc.unary.is_valid(value, stream=stream)
-        ids = plc.copying.copy_if_else(ids, _scalar(null, rows), known, stream=stream)
-    return rows.with_column(output, ids, pl.Int32())
+        ids = plc.copying.copy_if_else(ids, _scalar(kernel.null, rows), known, stream=stream)
+    return rows.with_column(kernel.output, ids, pl.Int32())
 
 
-def _found(value: plc.Column, vocabulary: Vocabulary, first: int, missing: int | None, rows: DeviceFrame) -> plc.Column:
+def _found(value: plc.Column, vocabulary: Vocabulary, kernel: Lookup, rows: DeviceFrame) -> plc.Column:
     """The ids of values that are there, `missing` for others and for nulls."""
-    stream = rows.stream
+    stream, missing = rows.stream, _scalar(kernel.missing, rows)
     if vocabulary.values.num_rows() == 0:
-        return plc.Column.from_scalar(_scalar(missing, rows), rows.height, stream=stream)
+        return plc.Column.from_scalar(missing, rows.height, stream=stream)
     needles = plc.Table([value])
     # A null comes after all values, where nothing stands.
     start = plc.search.lower_bound(vocabulary.values, needles, _ORDER, _NULLS, stream=stream)
@@ -116,10 +110,10 @@ def _found(value: plc.Column, vocabulary: Vocabulary, first: int, missing: int |
     there = plc.binaryop.binary_operation(start, end, plc.binaryop.BinaryOperator.LESS, _BOOL, stream=stream)
     outside = plc.copying.OutOfBoundsPolicy.NULLIFY
     [ids] = plc.copying.gather(plc.Table([vocabulary.positions]), start, outside, stream=stream).columns()
-    if first:
+    if kernel.first:
         add = plc.binaryop.BinaryOperator.ADD
-        ids = plc.binaryop.binary_operation(ids, _scalar(first, rows), add, _INT32, stream=stream)
-    return plc.copying.copy_if_else(ids, _scalar(missing, rows), there, stream=stream)
+        ids = plc.binaryop.binary_operation(ids, _scalar(kernel.first, rows), add, _INT32, stream=stream)
+    return plc.copying.copy_if_else(ids, missing, there, stream=stream)
 
 
 def _scalar(value: int | None, rows: DeviceFrame) -> plc.Scalar:

@@ -8,15 +8,15 @@ import pylibcudf as plc
 from rmm.pylibrmm.stream import Stream
 
 from headrace.engines.gpu.frame import DeviceFrame
-from headrace.engines.kernels.ngrams import OUTPUT, Runs
+from headrace.engines.kernels.ngrams import OUTPUT, Ngrams, Runs
 
 _INT32: Final = plc.DataType(plc.TypeId.INT32)
 _UINT64: Final = plc.DataType(plc.TypeId.UINT64)
 
 
-def gpu(rows: DeviceFrame, column: str, runs: Runs, output: str) -> DeviceFrame:
+def gpu(rows: DeviceFrame, kernel: Ngrams) -> DeviceFrame:
     """The rows with the lists beside them; memory for every run's text, once."""
-    texts, stream = rows.column(column), rows.stream
+    texts, runs, stream = rows.column(kernel.column), kernel.runs, rows.stream
     words = _words(texts, stream) if runs.unit == "word" else None
     counted = (
         plc.strings.attributes.count_characters(texts, stream=stream)
@@ -40,7 +40,7 @@ def gpu(rows: DeviceFrame, column: str, runs: Runs, output: str) -> DeviceFrame:
     if texts.null_count():
         mask, nulls = plc.null_mask.bitmask_and([texts], stream=stream)
         lists = lists.with_mask(mask, nulls)
-    return rows.with_column(output, lists, OUTPUT)
+    return rows.with_column(kernel.output, lists, OUTPUT)
 
 
 def _words(texts: plc.Column, stream: Stream) -> plc.Column:

@@ -6,14 +6,13 @@ The contract stands in `headrace.engines.kernels.rolling`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final, NamedTuple
 
 import pylibcudf as plc
 
 from headrace.engines.gpu.frame import DeviceFrame
 from headrace.engines.gpu.times import ticks
-from headrace.engines.kernels.rolling import Output
+from headrace.engines.kernels.rolling import Output, Rolling
 
 _INT32: Final = plc.DataType(plc.TypeId.INT32)
 _INT64: Final = plc.DataType(plc.TypeId.INT64)
@@ -48,15 +47,7 @@ class Line(NamedTuple):
     length: plc.Scalar
 
 
-def gpu(
-    rows: DeviceFrame,
-    *,
-    by: tuple[str, ...],
-    on: str,
-    known_at: str | None,
-    length: timedelta,
-    outputs: tuple[Output, ...],
-) -> DeviceFrame:
+def gpu(rows: DeviceFrame, kernel: Rolling) -> DeviceFrame:
     """Stand values at the time they became known and questions at their row's time, as the CPU does.
 
     libcudf reads every value of a window anew: no sum runs from one window to the next, so nothing is left of a value
@@ -64,17 +55,16 @@ def gpu(
     equal to each other. Cost: a stable sort of the rows (twice as many with `known_at`) by key and time, then time in
     proportion to the values in all windows together; memory for the line and a column per output.
     """
-    line = _line(rows, by, on, known_at, length, sorted({o.column for o in outputs}))
-    for output, answers in zip(outputs, _answers(line, rows, outputs), strict=True):
+    line = _line(rows, kernel)
+    for output, answers in zip(kernel.outputs, _answers(line, rows, kernel.outputs), strict=True):
         rows = rows.with_column(output.name, answers, output.dtype)
     return rows
 
 
-def _line(
-    rows: DeviceFrame, by: tuple[str, ...], on: str, known_at: str | None, length: timedelta, names: Sequence[str]
-) -> Line:
-    stream, place = rows.stream, len(by)
-    keys = rows.select(by).table.columns()
+def _line(rows: DeviceFrame, kernel: Rolling) -> Line:
+    stream, place = rows.stream, len(kernel.by)
+    on, known_at, names = kernel.on, kernel.known_at, sorted({o.column for o in kernel.outputs})
+    keys = rows.select(kernel.by).table.columns()
     numbers = plc.filling.sequence(rows.height, _int32(0, rows), _int32(1, rows), stream=stream)
     own = [plc.unary.cast(rows.column(name), _FLOAT64, stream=stream) for name in names]
     if known_at is None:  # a row is known at its own time: its question and its values stand together
@@ -95,7 +85,7 @@ def _line(
         times=times,
         rows=columns[place + 1],
         values=dict(zip(names, columns[place + 2 :], strict=True)),
-        length=plc.Scalar.from_py(min(ticks(length, rows.schema[on]), 2**63 - 1), unit, stream=stream),
+        length=plc.Scalar.from_py(min(ticks(kernel.length, rows.schema[on]), 2**63 - 1), unit, stream=stream),
     )
 
 

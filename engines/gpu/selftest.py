@@ -19,6 +19,8 @@ import polars as pl
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine
+from headrace.engines.kernels.lookup import Lookup
+from headrace.engines.kernels.xxhash64 import hash64
 from headrace.schemas.errors import HeadraceError
 
 ROWS: Final = 1_000
@@ -108,9 +110,9 @@ def queries(engine: Engine, path: Path) -> dict[str, pl.LazyFrame]:
     ).filter(pl.col("row") % 3 != 1)
     groups = rows.group_by("word").agg(count.sum(), count.min().alias("least"), pl.len().alias("rows")).sort("word")
     vocabulary = pl.DataFrame({"value": ["Coral", "Émeraude", " Amber"]}, schema={"value": pl.String})
-    ids = engine.lookup(rows, "word", vocabulary, "id", first=2, missing=1, null=0).select("row", "id")
-    hashed = engine.hash64(rows, "word", pl.String(), "word_hash", 7)
-    hashed = engine.hash64(hashed, "count", pl.Int64(), "count_hash", 7).select("row", "word_hash", "count_hash")
+    ids = engine.kernel(rows, Lookup("word", vocabulary, "id", first=2, missing=1, null=0)).select("row", "id")
+    hashed = hash64(engine, rows, "word", pl.String(), "word_hash", 7)
+    hashed = hash64(engine, hashed, "count", pl.Int64(), "count_hash", 7).select("row", "word_hash", "count_hash")
     return {"expressions": expressions, "groups": groups, "lookup": ids, "hash64": hashed}
 
 

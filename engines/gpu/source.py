@@ -15,7 +15,7 @@ Run = Callable[[pl.LazyFrame], DeviceFrame]
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Link:
     """A kernel at its place in a query.
 
     Parameters
@@ -39,7 +39,7 @@ class Chain:
 
     frame: pl.LazyFrame
     run: Run
-    kernels: tuple[Kernel, ...] = ()
+    links: tuple[Link, ...] = ()
 
     def compute(self, wanted: Sequence[str]) -> DeviceFrame:
         """These columns and no others: kernels whose columns nobody asks for are left out.
@@ -48,14 +48,14 @@ class Chain:
         all of the ids.
         """
         needed = dict.fromkeys(wanted)
-        kept: list[tuple[Kernel, list[str]]] = []
-        for kernel in reversed(self.kernels):
-            if needed.keys() & kernel.writes.keys():
-                kept.append((kernel, list(needed)))
-                needed = dict.fromkeys([*(c for c in needed if c not in kernel.writes), *kernel.reads])
+        kept: list[tuple[Link, list[str]]] = []
+        for link in reversed(self.links):
+            if needed.keys() & link.writes.keys():
+                kept.append((link, list(needed)))
+                needed = dict.fromkeys([*(c for c in needed if c not in link.writes), *link.reads])
         rows = self.run(self.frame.select(c for c in self.frame.collect_schema() if c in needed))
-        for kernel, behind in reversed(kept):
-            rows = kernel.body(rows).select(behind)
+        for link, behind in reversed(kept):
+            rows = link.body(rows).select(behind)
         return rows.select(list(wanted))
 
 
@@ -65,11 +65,11 @@ class Chains:
     def __init__(self) -> None:
         self._chains: dict[int, Chain] = {}
 
-    def add(self, frame: pl.LazyFrame, kernel: Kernel, run: Run) -> pl.LazyFrame:
+    def add(self, frame: pl.LazyFrame, link: Link, run: Run) -> pl.LazyFrame:
         """The query with a kernel behind it; `run` runs what is before the first kernel."""
         before = self._chains.get(id(frame)) or Chain(frame, run)
-        chain = Chain(before.frame, before.run, (*before.kernels, kernel))
-        schema = pl.Schema({**frame.collect_schema(), **kernel.writes})
+        chain = Chain(before.frame, before.run, (*before.links, link))
+        schema = pl.Schema({**frame.collect_schema(), **link.writes})
         source = as_source(schema, chain.compute)
         self._chains[id(source)] = chain
         weakref.finalize(source, self._chains.pop, id(source), None)

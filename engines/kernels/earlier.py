@@ -11,7 +11,21 @@ nulls at the end no row that is placed looks back at one that is not.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
+
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
+
+
+def earlier(
+    engine: Engine, value: pl.Expr, n: int, by: tuple[str, ...], order: str, *, placed: str, index: str
+) -> pl.Expr:
+    """As above, by the body that suits the engine."""
+    if engine.name == "cpu":
+        return cpu(value, n, by, order)
+    return anywhere(value, n, by, order, placed=placed, index=index)
 
 
 def cpu(value: pl.Expr, n: int, by: tuple[str, ...], order: str) -> pl.Expr:

@@ -11,11 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
+
 Of = Callable[[pl.Expr], pl.Expr]
+
+
+def either(engine: Engine, value: pl.Expr, holds: Of, then: Of, otherwise: Of, dtype: pl.DataType) -> pl.Expr:
+    """As above, by the body that suits the engine."""
+    if engine.name == "cpu":
+        return cpu(value, holds, then, otherwise, dtype)
+    return anywhere(value, holds, then, otherwise)
 
 
 def cpu(value: pl.Expr, holds: Of, then: Of, otherwise: Of, dtype: pl.DataType) -> pl.Expr:

@@ -8,47 +8,69 @@ null list gives null, an empty one an empty list. Rows keep their number and ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import polars as pl
 import pyarrow as pa
 
 from headrace.engines.kernels.lists import inner
 
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
+
 Query = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
-def output_dtypes(dtype: pl.DataType, column: str, outputs: Sequence[str], query: Query) -> dict[str, pl.DataType]:
-    """What the query makes of lists of type `dtype`."""
-    made = query(pl.LazyFrame(schema={column: inner(dtype)})).collect_schema()
-    return {output: pl.List(made[output]) for output in outputs}
+@dataclass(frozen=True)
+class Elements:
+    """What `apply` makes on an engine of the elements of the lists of `column`."""
 
+    column: str
+    outputs: tuple[str, ...]
+    apply: Callable[[pl.LazyFrame, Engine], pl.LazyFrame]
+    name: ClassVar[str] = "elements"
 
-def cpu(frame: pl.LazyFrame, column: str, outputs: Sequence[str], query: Query) -> pl.LazyFrame:
-    """The query over the values that Arrow's lists are of, which are not copied; a run of it for each output.
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
 
-    It stands in the rest of the query as an expression, so that Polars asks for no more rows and columns than it needs.
-    """
-    # Asked for its types here, the query makes here what it keeps, such as the index of a vocabulary: within the
-    # expression, on a thread of Polars, making it could wait for a thread that waits for it.
-    dtypes = output_dtypes(frame.collect_schema()[column], column, outputs, query)
-    return frame.with_columns(
-        pl.col(column)
-        .map_batches(partial(_mapped, query, column, output, dtype), return_dtype=dtype, is_elementwise=True)
-        .alias(output)
-        for output, dtype in dtypes.items()
-    )
+    def writes(self, schema: pl.Schema, engine: Engine) -> dict[str, pl.DataType]:
+        made = self.apply(pl.LazyFrame(schema={self.column: inner(schema[self.column])}), engine).collect_schema()
+        return {output: pl.List(made[output]) for output in self.outputs}
 
+    def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """The query over the values that Arrow's lists are of, which are not copied; a run of it for each output.
 
-def stand_in(frame: pl.LazyFrame, column: str, outputs: Sequence[str], query: Query) -> pl.LazyFrame:
-    """Columns of the kernel's output types with the query in them, for the translation check."""
-    dtypes = {column: inner(frame.collect_schema()[column]), _ROW: pl.Int64()}
-    lists = query(pl.LazyFrame(schema=dtypes)).group_by(_ROW).agg(pl.col(o).implode().alias(_made(o)) for o in outputs)
-    rows = frame.with_columns(pl.col(column).is_null().cast(pl.Int64).alias(_ROW))
-    joined = rows.join(lists, on=_ROW, how="left")
-    return joined.with_columns(pl.col(_made(o)).alias(o) for o in outputs).drop(_ROW, *map(_made, outputs))
+        It stands in the rest of the query as an expression, so that Polars asks for no more rows and columns than it
+        needs.
+        """
+        # Asked for its types here, the query makes here what it keeps, such as the index of a vocabulary: within the
+        # expression, on a thread of Polars, making it could wait for a thread that waits for it.
+        dtypes = self.writes(frame.collect_schema(), engine)
+
+        def query(rows: pl.LazyFrame) -> pl.LazyFrame:
+            return self.apply(rows, engine)
+
+        return frame.with_columns(
+            pl.col(self.column)
+            .map_batches(partial(_mapped, query, self.column, output, dtype), return_dtype=dtype, is_elementwise=True)
+            .alias(output)
+            for output, dtype in dtypes.items()
+        )
+
+    def stand_in(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """With the query in it."""
+        dtypes = {self.column: inner(frame.collect_schema()[self.column]), _ROW: pl.Int64()}
+        made = self.apply(pl.LazyFrame(schema=dtypes), engine)
+        lists = made.group_by(_ROW).agg(pl.col(o).implode().alias(_made(o)) for o in self.outputs)
+        rows = frame.with_columns(pl.col(self.column).is_null().cast(pl.Int64).alias(_ROW))
+        joined = rows.join(lists, on=_ROW, how="left")
+        return joined.with_columns(pl.col(_made(o)).alias(o) for o in self.outputs).drop(
+            _ROW, *map(_made, self.outputs)
+        )
 
 
 def _mapped(query: Query, column: str, output: str, dtype: pl.DataType, lists: pl.Series) -> pl.Series:

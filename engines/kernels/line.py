@@ -11,12 +11,28 @@ by one key after the other is faster than by all at once, and only the columns t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
+
 Query = Callable[[pl.LazyFrame], pl.LazyFrame]
 Body = Callable[[pl.LazyFrame, Sequence[str], Sequence[str], Sequence[str], Query], pl.LazyFrame]
+
+
+def in_line(
+    engine: Engine,
+    frame: pl.LazyFrame,
+    keys: Sequence[str],
+    columns: Sequence[str],
+    outputs: Sequence[str],
+    query: Query,
+) -> pl.LazyFrame:
+    """As above, by the body that suits the engine."""
+    body: Body = cpu if engine.name == "cpu" else anywhere
+    return body(frame, keys, columns, outputs, query)
 
 
 def along(column: str) -> str:

@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import polars as pl
 
 from headrace.schemas.dtypes import instance
+
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
 
 Statistic = Literal["length", "count", "sum", "mean", "min", "max"]
 
@@ -106,29 +109,42 @@ def output_dtype(operation: Operation, dtype: pl.DataType) -> pl.DataType:
     return inner(dtype)
 
 
-def cpu(frame: pl.LazyFrame, column: str, operation: Operation, output: str) -> pl.LazyFrame:
-    """Polars' list namespace."""
-    dtype = frame.collect_schema()[column]
-    value = pl.col(column)
-    match operation:
-        case Slice():
-            result = _sliced(value, dtype, operation)
-        case Reduce():
-            result = _reduced(value, dtype, operation)
-        case Contains():
-            # Twice as fast as `list.contains`.
-            same = pl.element() == pl.lit(operation.value, dtype=inner(dtype))
-            result = value.list.eval(same.fill_null(False)).list.any()
-    return frame.with_columns(result.cast(output_dtype(operation, dtype)).alias(output))
+@dataclass(frozen=True)
+class Lists:
+    """What `operation` makes of the lists of `column`."""
 
+    column: str
+    operation: Operation
+    output: str
+    name: ClassVar[str] = "lists"
 
-def stand_in(frame: pl.LazyFrame, column: str, operation: Operation, output: str) -> pl.LazyFrame:
-    """A column of the kernel's output type, for the translation check."""
-    dtype = frame.collect_schema()[column]
-    value = pl.col(column)
-    if not isinstance(operation, Slice):
-        value = value.is_null().cast(output_dtype(operation, dtype))
-    return frame.with_columns(value.alias(output))
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def writes(self, schema: pl.Schema, engine: Engine) -> dict[str, pl.DataType]:
+        return {self.output: output_dtype(self.operation, schema[self.column])}
+
+    def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """Polars' list namespace."""
+        dtype = frame.collect_schema()[self.column]
+        value = pl.col(self.column)
+        match self.operation:
+            case Slice():
+                result = _sliced(value, dtype, self.operation)
+            case Reduce():
+                result = _reduced(value, dtype, self.operation)
+            case Contains():
+                # Twice as fast as `list.contains`.
+                same = pl.element() == pl.lit(self.operation.value, dtype=inner(dtype))
+                result = value.list.eval(same.fill_null(False)).list.any()
+        return frame.with_columns(result.cast(output_dtype(self.operation, dtype)).alias(self.output))
+
+    def stand_in(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        value = pl.col(self.column)
+        if not isinstance(self.operation, Slice):
+            value = value.is_null().cast(self.writes(frame.collect_schema(), engine)[self.output])
+        return frame.with_columns(value.alias(self.output))
 
 
 def _sliced(value: pl.Expr, dtype: pl.DataType, part: Slice) -> pl.Expr:

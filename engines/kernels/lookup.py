@@ -9,68 +9,68 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
 
 _VALUE: Final = "__vocabulary_value"
 _INDEX: Final = "__vocabulary_index"
 
 
-def cpu(
-    frame: pl.LazyFrame,
-    column: str,
-    vocabulary: pl.DataFrame,
-    output: str,
-    *,
-    first: int = 0,
-    missing: int | None = None,
-    null: int | None = None,
-) -> pl.LazyFrame:
-    """Look values up: strings in the hash index of an Enum (4x faster than a join), all else by a left join.
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """The values of `column` in `vocabulary`."""
 
-    The Enum lives inside this expression only; what leaves it is an Int32. All is one expression, so that Polars runs
-    the lookups of many columns side by side.
-    """
-    value = pl.col(column)
-    if vocabulary.height == 0:
-        index = pl.lit(None, pl.Int32)
-    elif vocabulary.schema["value"] == pl.String:
-        index = value.cast(_enum(vocabulary), strict=False).to_physical().cast(pl.Int32)
-    else:
-        return join(frame, column, vocabulary, output, first=first, missing=missing, null=null)
-    return frame.with_columns(_ids(value, index, first, missing, null).alias(output))
+    column: str
+    vocabulary: pl.DataFrame
+    output: str
+    first: int = 0
+    missing: int | None = None
+    null: int | None = None
+    name: ClassVar[str] = "lookup"
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
 
-def join(
-    frame: pl.LazyFrame,
-    column: str,
-    vocabulary: pl.DataFrame,
-    output: str,
-    *,
-    first: int = 0,
-    missing: int | None = None,
-    null: int | None = None,
-) -> pl.LazyFrame:
-    """The same by a left join, for values of any type."""
-    table = vocabulary.select(pl.col("value").alias(_VALUE)).with_row_index(_INDEX).lazy()
-    joined = frame.join(table, left_on=column, right_on=_VALUE, how="left", maintain_order="left")
-    ids = _ids(pl.col(column), pl.col(_INDEX).cast(pl.Int32), first, missing, null)
-    return joined.with_columns(ids.alias(output)).drop(_INDEX)
+    def writes(self, schema: pl.Schema, engine: Engine) -> dict[str, pl.DataType]:
+        return {self.output: pl.Int32()}
 
+    def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """Look values up: strings in the hash index of an Enum (4x faster than a join), all else by a left join.
 
-def stand_in(frame: pl.LazyFrame, column: str, output: str) -> pl.LazyFrame:
-    """A column of the kernel's output type, for the translation check."""
-    return frame.with_columns(pl.col(column).is_null().cast(pl.Int32).alias(output))
+        The Enum lives inside this expression only; what leaves it is an Int32. All is one expression, so that Polars
+        runs the lookups of many columns side by side.
+        """
+        if self.vocabulary.height == 0:
+            index = pl.lit(None, pl.Int32)
+        elif self.vocabulary.schema["value"] == pl.String:
+            index = pl.col(self.column).cast(_enum(self.vocabulary), strict=False).to_physical().cast(pl.Int32)
+        else:
+            return self.join(frame)
+        return frame.with_columns(self._ids(index).alias(self.output))
 
+    def join(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The same by a left join, for values of any type."""
+        table = self.vocabulary.select(pl.col("value").alias(_VALUE)).with_row_index(_INDEX).lazy()
+        joined = frame.join(table, left_on=self.column, right_on=_VALUE, how="left", maintain_order="left")
+        ids = self._ids(pl.col(_INDEX).cast(pl.Int32))
+        return joined.with_columns(ids.alias(self.output)).drop(_INDEX)
 
-def _ids(value: pl.Expr, index: pl.Expr, first: int, missing: int | None, null: int | None) -> pl.Expr:
-    ids = index + pl.lit(first, pl.Int32) if first else index
-    if missing is not None:
-        ids = ids.fill_null(pl.lit(missing, pl.Int32))
-    if missing is not None or null is not None:
-        ids = pl.when(value.is_null()).then(pl.lit(null, pl.Int32)).otherwise(ids)
-    return ids
+    def stand_in(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.with_columns(pl.col(self.column).is_null().cast(pl.Int32).alias(self.output))
+
+    def _ids(self, index: pl.Expr) -> pl.Expr:
+        ids = index + pl.lit(self.first, pl.Int32) if self.first else index
+        if self.missing is not None:
+            ids = ids.fill_null(pl.lit(self.missing, pl.Int32))
+        if self.missing is not None or self.null is not None:
+            ids = pl.when(pl.col(self.column).is_null()).then(pl.lit(self.null, pl.Int32)).otherwise(ids)
+        return ids
 
 
 # The hash index of an Enum costs as much as looking a partition up; a process builds one per vocabulary. It is built

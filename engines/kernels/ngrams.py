@@ -10,11 +10,14 @@ one space.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import polars as pl
 
 from headrace.engines.kernels import xxhash64
+
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
 
 Unit = Literal["character", "word"]
 
@@ -51,34 +54,48 @@ class Runs:
         return " " if self.unit == "word" else ""
 
 
-def cpu(frame: pl.LazyFrame, column: str, runs: Runs, output: str) -> pl.LazyFrame:
-    """One row a character or word, each joined with those that follow it; time and memory grow with the characters."""
-    text = pl.col(column)
-    parts = text.str.split("") if runs.unit == "character" else text.str.extract_all(r"[^\x00-\x20]+")
-    rows = frame.with_row_index(_ROW)
-    long = rows.select(_ROW, parts.alias(_PART)).explode(_PART, empty_as_null=False, keep_nulls=False)
-    run = pl.concat_str([pl.col(_PART).shift(-place) for place in range(runs.n)], separator=runs.separator)
-    whole = pl.col(_ROW) == pl.col(_ROW).shift(1 - runs.n)
-    made = long.select(_ROW, run.alias(_PART), whole.alias(_WHOLE)).filter(_WHOLE)
-    hashed = xxhash64.text(pl.col(_PART), runs.seed) % pl.lit(runs.buckets, pl.UInt64)
-    ids = made.select(pl.col(_ROW).set_sorted(), hashed.cast(pl.Int32).alias(_IDS))
-    lists = ids.group_by(_ROW, maintain_order=True).agg(_IDS)
-    none = pl.lit(pl.Series([[]], dtype=OUTPUT))
-    found = pl.when(text.is_not_null()).then(pl.col(_IDS).fill_null(none))
-    joined = rows.join(lists, on=_ROW, how="left", maintain_order="left")
-    return joined.with_columns(found.alias(output)).drop(_ROW, _IDS)
+@dataclass(frozen=True)
+class Ngrams:
+    """The hashed `runs` of the texts of `column`."""
 
+    column: str
+    runs: Runs
+    output: str
+    name: ClassVar[str] = "ngrams"
 
-def stand_in(frame: pl.LazyFrame, column: str, output: str) -> pl.LazyFrame:
-    """A column of the kernel's output type, for the translation check."""
-    ids = pl.col(column).is_null().cast(pl.Int32)
-    lists = frame.select(pl.col(column).alias(_PART), ids.alias(_IDS)).group_by(_PART).agg(pl.col(_IDS).implode())
-    joined = frame.drop(output, strict=False) if output != column else frame
-    return (
-        joined.join(lists, left_on=column, right_on=_PART, how="left")
-        .with_columns(pl.col(_IDS).alias(output))
-        .drop(_IDS)
-    )
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def writes(self, schema: pl.Schema, engine: Engine) -> dict[str, pl.DataType]:
+        return {self.output: OUTPUT}
+
+    def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """A row a character or word, joined with those that follow it; time and memory grow with the characters."""
+        text, runs = pl.col(self.column), self.runs
+        parts = text.str.split("") if runs.unit == "character" else text.str.extract_all(r"[^\x00-\x20]+")
+        rows = frame.with_row_index(_ROW)
+        long = rows.select(_ROW, parts.alias(_PART)).explode(_PART, empty_as_null=False, keep_nulls=False)
+        run = pl.concat_str([pl.col(_PART).shift(-place) for place in range(runs.n)], separator=runs.separator)
+        whole = pl.col(_ROW) == pl.col(_ROW).shift(1 - runs.n)
+        made = long.select(_ROW, run.alias(_PART), whole.alias(_WHOLE)).filter(_WHOLE)
+        hashed = xxhash64.text(pl.col(_PART), runs.seed) % pl.lit(runs.buckets, pl.UInt64)
+        ids = made.select(pl.col(_ROW).set_sorted(), hashed.cast(pl.Int32).alias(_IDS))
+        lists = ids.group_by(_ROW, maintain_order=True).agg(_IDS)
+        none = pl.lit(pl.Series([[]], dtype=OUTPUT))
+        found = pl.when(text.is_not_null()).then(pl.col(_IDS).fill_null(none))
+        joined = rows.join(lists, on=_ROW, how="left", maintain_order="left")
+        return joined.with_columns(found.alias(self.output)).drop(_ROW, _IDS)
+
+    def stand_in(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        ids = pl.col(self.column).is_null().cast(pl.Int32).alias(_IDS)
+        lists = frame.select(pl.col(self.column).alias(_PART), ids).group_by(_PART).agg(pl.col(_IDS).implode())
+        joined = frame.drop(self.output, strict=False) if self.output != self.column else frame
+        return (
+            joined.join(lists, left_on=self.column, right_on=_PART, how="left")
+            .with_columns(pl.col(_IDS).alias(self.output))
+            .drop(_IDS)
+        )
 
 
 _ROW: Final = "__ngrams_row"

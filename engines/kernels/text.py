@@ -10,9 +10,12 @@ is given.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from headrace.engines.engine import Engine
 
 Side = Literal["both", "start", "end"]
 
@@ -27,6 +30,16 @@ SPACE: Final = "".join(
     )
 )
 """The characters of Unicode's property White_Space."""
+
+
+def lowered(engine: Engine, text: pl.Expr) -> pl.Expr:
+    """As above, by the body that suits the engine."""
+    return cpu_lowered(text) if engine.name == "cpu" else anywhere_lowered(text)
+
+
+def stripped(engine: Engine, text: pl.Expr, characters: str, side: Side) -> pl.Expr:
+    """As above, by the body that suits the engine."""
+    return (cpu_stripped if engine.name == "cpu" else anywhere_stripped)(text, characters, side)
 
 
 def cpu_lowered(text: pl.Expr) -> pl.Expr:

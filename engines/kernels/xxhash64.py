@@ -14,14 +14,17 @@ Source: the XXH64 specification, https://github.com/Cyan4973/xxHash/blob/dev/doc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from headrace.engines.engine import Engine
 
     Words = npt.NDArray[np.uint64]
 
@@ -33,19 +36,59 @@ _P5 = 0x27D4EB2F165667C5
 _MASK = (1 << 64) - 1
 
 
-def cpu(frame: pl.LazyFrame, column: str, dtype: pl.DataType, seed: int, output: str) -> pl.LazyFrame:
-    """Hash strings with polars-hash, integers with NumPy on UInt64, which wraps as the specification asks."""
-    value = pl.col(column)
+def hash64(
+    engine: Engine, frame: pl.LazyFrame, column: str, dtype: pl.DataType, output: str, seed: int = 0
+) -> pl.LazyFrame:
+    """The column `output` of the hashes of `column`, which is of type `dtype`."""
     if dtype == pl.String:
-        return frame.with_columns(text(value, seed).alias(output))
+        return engine.kernel(frame, Hash64(column, output, seed))
+    hashed = _by_numpy(column, dtype, seed) if engine.name == "cpu" else integer(pl.col(column), dtype, seed)
+    return frame.with_columns(hashed.alias(output))
+
+
+def hash64_pair(
+    engine: Engine, frame: pl.LazyFrame, first: str, second: str, output: str, seed: int = 0
+) -> pl.LazyFrame:
+    """The column `output` of what `pair` gives of two UInt64 columns."""
+    if engine.name == "cpu":
+        return _pair_by_numpy(frame, first, second, output, seed)
+    return frame.with_columns(pair(pl.col(first), pl.col(second), seed).alias(output))
+
+
+@dataclass(frozen=True)
+class Hash64:
+    """The hashes of a column of strings."""
+
+    column: str
+    output: str
+    seed: int = 0
+    name: ClassVar[str] = "hash64"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def writes(self, schema: pl.Schema, engine: Engine) -> dict[str, pl.DataType]:
+        return {self.output: pl.UInt64()}
+
+    def cpu(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        """By polars-hash."""
+        return frame.with_columns(text(pl.col(self.column), self.seed).alias(self.output))
+
+    def stand_in(self, frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
+        return frame.with_columns(pl.col(self.column).is_null().cast(pl.UInt64).alias(self.output))
+
+
+def _by_numpy(column: str, dtype: pl.DataType, seed: int) -> pl.Expr:
+    """Integers with NumPy on UInt64, which wraps as the specification asks."""
+    value = pl.col(column)
     if not dtype.is_unsigned_integer():
         value = (value if dtype.is_integer() or dtype == pl.Boolean else value.to_physical()).cast(pl.Int64)
     words = value.fill_null(0).map_batches(partial(_words, seed), return_dtype=pl.UInt64, is_elementwise=True)
-    return frame.with_columns(pl.when(pl.col(column).is_not_null()).then(words).alias(output))
+    return pl.when(pl.col(column).is_not_null()).then(words)
 
 
-def cpu_pair(frame: pl.LazyFrame, first: str, second: str, output: str, seed: int) -> pl.LazyFrame:
-    """What `pair` gives of two UInt64 columns, with NumPy."""
+def _pair_by_numpy(frame: pl.LazyFrame, first: str, second: str, output: str, seed: int) -> pl.LazyFrame:
     both = pl.col(first, second)
     words = pl.map_batches(
         [pl.col(first).fill_null(0), pl.col(second).fill_null(0)],
@@ -54,11 +97,6 @@ def cpu_pair(frame: pl.LazyFrame, first: str, second: str, output: str, seed: in
         is_elementwise=True,
     )
     return frame.with_columns(pl.when(pl.all_horizontal(both.is_not_null())).then(words).alias(output))
-
-
-def anywhere(frame: pl.LazyFrame, column: str, dtype: pl.DataType, seed: int, output: str) -> pl.LazyFrame:
-    """Hash what is no string by an expression that every engine runs."""
-    return frame.with_columns(integer(pl.col(column), dtype, seed).alias(output))
 
 
 def text(column: pl.Expr, seed: int = 0) -> pl.Expr:
@@ -84,11 +122,6 @@ def integer(column: pl.Expr, dtype: pl.DataType, seed: int) -> pl.Expr:
 def pair(first: pl.Expr, second: pl.Expr, seed: int) -> pl.Expr:
     """XXH64 of the sixteen little-endian bytes of two UInt64 expressions; null where one of them is."""
     return _avalanche(_lane(_lane(_u64((seed + _P5 + 16) & _MASK), first), second))
-
-
-def stand_in(frame: pl.LazyFrame, column: str, output: str) -> pl.LazyFrame:
-    """A column of the kernel's output type, for the translation check."""
-    return frame.with_columns(pl.col(column).is_null().cast(pl.UInt64).alias(output))
 
 
 _INT64_MIN = -(1 << 63)

@@ -7,9 +7,13 @@ import pytest
 
 from headrace.engines import translation
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels.lists import Reduce
-from headrace.engines.kernels.ngrams import Runs
-from headrace.engines.kernels.rolling import Output
+from headrace.engines.kernels.asof import JoinAsof
+from headrace.engines.kernels.elements import Elements
+from headrace.engines.kernels.lists import Lists, Reduce
+from headrace.engines.kernels.lookup import Lookup
+from headrace.engines.kernels.ngrams import Ngrams, Runs
+from headrace.engines.kernels.rolling import Output, Rolling
+from headrace.engines.kernels.xxhash64 import hash64
 from headrace.engines.translation import KERNELS, TranslationEngine, available, require, untranslatable
 from headrace.schemas.errors import CapabilityError
 
@@ -27,15 +31,17 @@ def test_says_what_cannot_be_translated() -> None:
 def queries(engine: TranslationEngine | CpuEngine) -> dict[str, pl.LazyFrame]:
     table = FRAME.select("x", "t", v=pl.col("n"))
     return {
-        "lookup": engine.lookup(FRAME, "x", pl.DataFrame({"value": ["a"]}), "id", first=3, missing=2, null=1),
-        "hash64": engine.hash64(FRAME, "x", pl.String(), "h"),
-        "join_asof": engine.join_asof(FRAME, table, by=("x",), left_on="t", right_on="t"),
-        "rolling": engine.rolling(
-            FRAME, by=("x",), on="t", known_at=None, length=timedelta(1), outputs=(Output("s", "n", "sum"),)
+        "lookup": engine.kernel(FRAME, Lookup("x", pl.DataFrame({"value": ["a"]}), "id", first=3, missing=2, null=1)),
+        "hash64": hash64(engine, FRAME, "x", pl.String(), "h"),
+        "join_asof": engine.kernel(FRAME, JoinAsof(table=table, by=("x",), left_on="t", right_on="t")),
+        "rolling": engine.kernel(
+            FRAME, Rolling(by=("x",), on="t", known_at=None, length=timedelta(1), outputs=(Output("s", "n", "sum"),))
         ),
-        "lists": engine.lists(FRAME, "l", Reduce("sum"), "total"),
-        "ngrams": engine.ngrams(FRAME, "x", Runs("word", 1, 9), "ids"),
-        "elements": engine.elements(FRAME, "l", ("l", "h"), lambda rows, _: rows.with_columns(h=pl.col("l") / 2)),
+        "lists": engine.kernel(FRAME, Lists("l", Reduce("sum"), "total")),
+        "ngrams": engine.kernel(FRAME, Ngrams("x", Runs("word", 1, 9), "ids")),
+        "elements": engine.kernel(
+            FRAME, Elements("l", ("l", "h"), lambda rows, _: rows.with_columns(h=pl.col("l") / 2))
+        ),
     }
 
 
@@ -57,7 +63,7 @@ def test_integers_hash_without_a_kernel() -> None:
     engine = TranslationEngine()
     for dtype in (pl.Int64(), pl.UInt64(), pl.Boolean(), pl.Date()):
         frame = pl.LazyFrame(schema={"k": dtype})
-        assert untranslatable(engine.hash64(frame, "k", dtype, "h")) == []
+        assert untranslatable(hash64(engine, frame, "k", dtype, "h")) == []
     assert engine.kernels == []
 
 
@@ -65,10 +71,12 @@ def test_integers_hash_without_a_kernel() -> None:
 def test_the_query_over_elements_is_looked_into() -> None:
     engine = TranslationEngine()
     values = pl.DataFrame({"value": [1]})
-    found = engine.elements(FRAME, "l", ("id",), lambda rows, on: on.lookup(rows, "l", values, "id"))
+    found = engine.kernel(FRAME, Elements("l", ("id",), lambda rows, on: on.kernel(rows, Lookup("l", values, "id"))))
     assert untranslatable(found) == []
     assert engine.kernels == ["elements", "lookup"]
-    lacking = engine.elements(FRAME, "l", ("l",), lambda rows, _: rows.with_columns(pl.col("l").cast(pl.Categorical)))
+    lacking = engine.kernel(
+        FRAME, Elements("l", ("l",), lambda rows, _: rows.with_columns(pl.col("l").cast(pl.Categorical)))
+    )
     assert untranslatable(lacking) != []
 
 

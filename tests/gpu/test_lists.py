@@ -11,7 +11,7 @@ from tests.engines.parity import assert_same_rows
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import TaskEngine
-from headrace.engines.kernels.lists import Operation, Reduce, Slice, Statistic
+from headrace.engines.kernels.lists import Lists, Operation, Reduce, Slice, Statistic
 from headrace.engines.open import EngineSpec, open_engine
 
 NAN, INF = math.nan, math.inf
@@ -29,7 +29,7 @@ def gpu() -> TaskEngine:
 
 
 def made(engine: TaskEngine, frame: pl.LazyFrame, operation: Operation) -> pl.DataFrame:
-    return engine.hold(engine.lists(frame, "x", operation, "y")).to_polars()
+    return engine.hold(engine.kernel(frame, Lists("x", operation, "y"))).to_polars()
 
 
 @pytest.mark.parametrize(

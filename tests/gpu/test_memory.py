@@ -23,6 +23,7 @@ from headrace.catalog.manifest import Manifest
 from headrace.engines import detect
 from headrace.engines.cluster import open_cluster
 from headrace.engines.gpu.options import GpuOptions
+from headrace.engines.kernels.lookup import Lookup
 from headrace.engines.open import close_engines
 from headrace.pipelines.model import Pipeline
 from headrace.schemas.errors import GpuMemoryError
@@ -331,7 +332,7 @@ def test_an_engine_that_is_closed_leaves_no_vocabulary_on_the_device() -> None:
     rows = pl.LazyFrame({"a": ["value 7", "none", None]})
     with adapted(counted) as resource:
         engine = open_engine(EngineSpec(name="gpu", strict=True))
-        [ids] = engine.collect([engine.lookup(rows, "a", vocabulary, "id")])
+        [ids] = engine.collect([engine.kernel(rows, Lookup("a", vocabulary, "id"))])
         assert ids["id"].to_list() == [7, None, None]
         assert resource.allocation_counts.current_bytes > 100_000
         del engine

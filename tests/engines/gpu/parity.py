@@ -15,40 +15,46 @@ from tests.engines.kernels.cases import xxhash64 as xxhash64_cases
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.gpu import asof, lookup, query, rolling, xxhash64
+from headrace.engines.kernels.asof import JoinAsof
+from headrace.engines.kernels.lookup import Lookup
+from headrace.engines.kernels.rolling import Rolling
+from headrace.engines.kernels.xxhash64 import Hash64, hash64
 
 CPU = CpuEngine()
 
 
 def check_lookup(case: lookup_cases.Case) -> None:
+    kernel = Lookup("x", case.table, "id", **case.how)
     vocabulary = lookup.in_order(query.from_polars(case.table))
-    gpu = query.to_polars(lookup.gpu(query.from_polars(case.rows), "x", vocabulary, "id", **case.how))
+    gpu = query.to_polars(lookup.gpu(query.from_polars(case.rows), kernel, vocabulary))
     _check_rows(gpu, case.rows, {"id": pl.Int32()})
-    cpu = CPU.lookup(case.rows.lazy(), "x", case.table, "id", **case.how).collect()
+    cpu = CPU.kernel(case.rows.lazy(), kernel).collect()
     assert cpu.equals(gpu)
     assert gpu["id"].to_list() == case.expected
 
 
 def check_xxhash64(case: xxhash64_cases.Case) -> None:
-    gpu = query.to_polars(xxhash64.gpu(query.from_polars(case.rows), "x", "h", case.seed))
+    gpu = query.to_polars(xxhash64.gpu(query.from_polars(case.rows), Hash64("x", "h", case.seed)))
     _check_rows(gpu, case.rows, {"h": pl.UInt64()})
-    cpu = CPU.hash64(case.rows.lazy(), "x", pl.String(), "h", case.seed).collect()
+    cpu = hash64(CPU, case.rows.lazy(), "x", pl.String(), "h", case.seed).collect()
     assert cpu.equals(gpu)
     assert gpu["h"].to_list() == case.expected
 
 
 def check_asof(case: asof_cases.Case) -> None:
-    gpu = query.to_polars(asof.gpu(query.from_polars(case.rows), query.from_polars(case.table), **case.options))
+    kernel = JoinAsof(table=case.table.lazy(), **case.options)
+    gpu = query.to_polars(asof.gpu(query.from_polars(case.rows), kernel, query.from_polars(case.table)))
     _check_rows(gpu, case.rows, {"v": pl.Int64()})
-    cpu = CPU.join_asof(case.rows.lazy(), case.table.lazy(), **case.options).collect()
+    cpu = CPU.kernel(case.rows.lazy(), kernel).collect()
     assert cpu.equals(gpu)
     assert gpu["v"].to_list() == case.expected
 
 
 def check_rolling(case: rolling_cases.Case) -> None:
-    outputs = rolling_cases.OUTPUTS
-    gpu = query.to_polars(rolling.gpu(query.from_polars(case.rows), **case.options))
+    kernel, outputs = Rolling(**case.options), rolling_cases.OUTPUTS
+    gpu = query.to_polars(rolling.gpu(query.from_polars(case.rows), kernel))
     _check_rows(gpu, case.rows, {o.name: o.dtype for o in outputs})
-    cpu = CPU.rolling(case.rows.lazy(), **case.options).collect()
+    cpu = CPU.kernel(case.rows.lazy(), kernel).collect()
     for output in outputs:
         wanted = [row[output.statistic] for row in case.expected]
         for got, other, expected in zip(gpu[output.name], cpu[output.name], wanted, strict=True):
@@ -70,16 +76,17 @@ def check_many(height: int) -> None:
     )
     table = rows.select("k", pl.col("t").alias("tt"), pl.int_range(pl.len()).alias("v")).sample(height // 3, seed=1)
     vocabulary = pl.DataFrame({"value": random.permutation(words)[: height // 8].tolist()})
-    joined = {"by": ("k",), "left_on": "t", "right_on": "tt", "tolerance": timedelta(days=2)}
-    rolled = {"by": ("k",), "on": "t", "known_at": None, "length": timedelta(days=7)}
+    found = Lookup("word", vocabulary, "id", missing=1)
+    joined = JoinAsof(table=table.lazy(), by=("k",), left_on="t", right_on="tt", tolerance=timedelta(days=2))
     outputs = rolling_cases.OUTPUTS
-    gpu = lookup.gpu(query.from_polars(rows), "word", lookup.in_order(query.from_polars(vocabulary)), "id", missing=1)
-    gpu = xxhash64.gpu(gpu, "word", "h", 5)
-    gpu = asof.gpu(gpu, query.from_polars(table), **joined, direction="backward", exact=True)  # type: ignore[arg-type]
-    got = query.to_polars(rolling.gpu(gpu, **rolled, outputs=outputs))  # type: ignore[arg-type]
-    lazy = CPU.lookup(rows.lazy(), "word", vocabulary, "id", missing=1)
-    lazy = CPU.join_asof(CPU.hash64(lazy, "word", pl.String(), "h", 5), table.lazy(), **joined)  # type: ignore[arg-type]
-    cpu = CPU.rolling(lazy, **rolled, outputs=outputs).collect()  # type: ignore[arg-type]
+    rolled = Rolling(by=("k",), on="t", known_at=None, length=timedelta(days=7), outputs=outputs)
+    gpu = lookup.gpu(query.from_polars(rows), found, lookup.in_order(query.from_polars(vocabulary)))
+    gpu = asof.gpu(xxhash64.gpu(gpu, Hash64("word", "h", 5)), joined, query.from_polars(table))
+    got = query.to_polars(rolling.gpu(gpu, rolled))
+    lazy = rows.lazy()
+    for kernel in (found, Hash64("word", "h", 5), joined, rolled):
+        lazy = CPU.kernel(lazy, kernel)
+    cpu = lazy.collect()
     exact = [*rows.columns, "id", "h", "v", "count"]
     assert cpu.select(exact).equals(got.select(exact))
     for name in ("sum", "mean", "min", "max", "std"):

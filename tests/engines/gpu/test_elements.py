@@ -19,7 +19,9 @@ from tests.imitation.fixture import imitation
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine
 from headrace.engines.gpu.engine import GpuEngine
-from headrace.engines.kernels.lists import Reduce
+from headrace.engines.kernels.elements import Elements
+from headrace.engines.kernels.lists import Lists, Reduce
+from headrace.engines.kernels.lookup import Lookup
 from headrace.schemas.errors import CapabilityError
 
 CPU = CpuEngine()
@@ -42,8 +44,8 @@ def twice(rows: pl.LazyFrame, _: Engine) -> pl.LazyFrame:
 
 def both(frame: pl.DataFrame, apply: Any = twice, outputs: tuple[str, ...] = ("y", "none")) -> pl.DataFrame:
     engine = GpuEngine(strict=True)
-    [got] = engine.collect([engine.elements(frame.lazy(), "x", outputs, apply)])
-    assert_frame_equal(got, CPU.elements(frame.lazy(), "x", outputs, apply).collect())
+    [got] = engine.collect([engine.kernel(frame.lazy(), Elements("x", outputs, apply))])
+    assert_frame_equal(got, CPU.kernel(frame.lazy(), Elements("x", outputs, apply)).collect())
     return got
 
 
@@ -68,25 +70,25 @@ def test_elements_of_every_type(element: Any) -> None:
 def test_rows_out_of_the_middle_of_those_that_are_held() -> None:
     engine = GpuEngine(strict=True)
     part = engine.hold(frame_of(ROWS).lazy()).slice(2, 3)
-    [got] = engine.collect([engine.elements(part.lazy(), "x", ("y", "none"), twice)])
-    assert_frame_equal(got, CPU.elements(frame_of(ROWS)[2:].lazy(), "x", ("y", "none"), twice).collect())
+    [got] = engine.collect([engine.kernel(part.lazy(), Elements("x", ("y", "none"), twice))])
+    assert_frame_equal(got, CPU.kernel(frame_of(ROWS)[2:].lazy(), Elements("x", ("y", "none"), twice)).collect())
 
 
 def test_kernels_within_it_and_around_it() -> None:
     engine = GpuEngine(strict=True)
     vocabulary = pl.DataFrame({"value": ["a", "é"]})
     frame = frame_of([["a", "b"], None, [None, "é"]], pl.String).lazy().with_columns(pl.col("row") * 2)
-    lazy = engine.elements(
-        frame, "x", ("x",), lambda rows, on: on.lookup(rows, "x", vocabulary, "x", missing=9, null=8)
+    lazy = engine.kernel(
+        frame, Elements("x", ("x",), lambda rows, on: on.kernel(rows, Lookup("x", vocabulary, "x", missing=9, null=8)))
     )
-    [got] = engine.collect([engine.lists(lazy, "x", Reduce("sum"), "sum").filter(pl.col("row") > 0)])
+    [got] = engine.collect([engine.kernel(lazy, Lists("x", Reduce("sum"), "sum")).filter(pl.col("row") > 0)])
     assert got.to_dict(as_series=False) == {"x": [None, [8, 1]], "row": [2, 4], "sum": [None, 9]}
 
 
 def test_a_query_that_does_not_translate_falls_back_with_the_step() -> None:
     def apply(rows: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-        return engine.elements(
-            rows, "x", ("x",), lambda part, _: part.with_columns(pl.col("x").str.replace_all("b+", "${0}c"))
+        return engine.kernel(
+            rows, Elements("x", ("x",), lambda part, _: part.with_columns(pl.col("x").str.replace_all("b+", "${0}c")))
         )
 
     frame = frame_of([["ab", None], None], pl.String).lazy()

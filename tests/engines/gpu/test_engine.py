@@ -11,6 +11,8 @@ from tests.imitation.fixture import imitated
 
 from headrace.engines.engine import Engine
 from headrace.engines.gpu.engine import GpuEngine
+from headrace.engines.kernels.asof import JoinAsof
+from headrace.engines.kernels.lookup import Lookup
 from headrace.schemas.errors import CapabilityError
 
 __all__ = ["imitated"]
@@ -27,7 +29,7 @@ def words(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def ids(frame: pl.LazyFrame, engine: Engine) -> pl.LazyFrame:
-    return engine.lookup(frame, "text", VOCABULARY, "id")
+    return engine.kernel(frame, Lookup("text", VOCABULARY, "id"))
 
 
 def test_a_step_that_is_lacking_runs_between_two_that_are_not() -> None:
@@ -63,8 +65,9 @@ def test_so_does_the_table_of_a_join() -> None:
     engine = GpuEngine()
     table = words(pl.LazyFrame({"at": [1, 3], "text": ["x y", "z"]}))
     rows = ROWS.select(pl.col("n").cast(pl.Datetime("us")).alias("at"))
-    joined = engine.join_asof(
-        rows, table.with_columns(pl.col("at").cast(pl.Datetime("us"))), by=(), left_on="at", right_on="at"
+    joined = engine.kernel(
+        rows,
+        JoinAsof(table=table.with_columns(pl.col("at").cast(pl.Datetime("us"))), by=(), left_on="at", right_on="at"),
     )
     [found] = engine.collect([joined])
     assert found["text"].to_list() == ["x", "x", "z", "z"]

@@ -18,9 +18,12 @@ pytest.importorskip("cudf_polars", reason="needs the RAPIDS packages, which need
 
 from tests.imitation.fixture import from_polars, imitation, to_polars
 
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.gpu import lists
 from headrace.engines.gpu.engine import GpuEngine
-from headrace.engines.kernels.lists import Contains, Operation, Reduce, Slice, Statistic, cpu
+from headrace.engines.kernels.lists import Contains, Lists, Operation, Reduce, Slice, Statistic
+
+CPU = CpuEngine()
 
 NAN, INF = math.nan, math.inf
 ROWS = [[4, None, -1], [], None, [None], [7, 7, 7, 7]]
@@ -45,8 +48,8 @@ def _imitated() -> Iterator[None]:
 
 def both(frame: pl.DataFrame, operation: Operation, output: str = "y") -> pl.DataFrame:
     """What the device's body makes, the same as the CPU's."""
-    made = to_polars(lists.gpu(from_polars(frame), "x", operation, output))
-    assert_frame_equal(made, cpu(frame.lazy(), "x", operation, output).collect())
+    made = to_polars(lists.gpu(from_polars(frame), Lists("x", operation, output)))
+    assert_frame_equal(made, CPU.kernel(frame.lazy(), Lists("x", operation, output)).collect())
     return made
 
 
@@ -119,8 +122,8 @@ def test_rows_with_nothing_in_them(operation: Operation, values: list[Any]) -> N
 @pytest.mark.parametrize("operation", [*REDUCTIONS, *PARTS], ids=str)
 def test_rows_out_of_the_middle(operation: Operation) -> None:
     part = from_polars(rows(ROWS)).slice(1, 3)
-    expected = cpu(rows(ROWS)[1:4].lazy(), "x", operation, "y").collect()
-    assert_frame_equal(to_polars(lists.gpu(part, "x", operation, "y")), expected)
+    expected = CPU.kernel(rows(ROWS)[1:4].lazy(), Lists("x", operation, "y")).collect()
+    assert_frame_equal(to_polars(lists.gpu(part, Lists("x", operation, "y"))), expected)
 
 
 @pytest.mark.parametrize("operation", [*REDUCTIONS, *PARTS], ids=str)
@@ -130,8 +133,8 @@ def test_elements_that_a_null_list_is_over_are_not_there(operation: Operation) -
     )
     frame = from_polars(rows([[5, 6], [8]]))
     frame.column("x")._array = over  # type: ignore[attr-defined]
-    expected = cpu(rows([None, [8]]).lazy(), "x", operation, "y").collect()["y"]
-    assert to_polars(lists.gpu(frame, "x", operation, "y"))["y"].equals(expected)
+    expected = CPU.kernel(rows([None, [8]]).lazy(), Lists("x", operation, "y")).collect()["y"]
+    assert to_polars(lists.gpu(frame, Lists("x", operation, "y")))["y"].equals(expected)
 
 
 @pytest.mark.parametrize("operation", [Reduce("sum"), Slice(1)], ids=str)
@@ -151,7 +154,7 @@ def test_a_query_with_the_kernel_in_it() -> None:
     engine = GpuEngine(strict=True)
     frame = rows(ROWS).lazy().with_columns(pl.col("n") * 2)
     for operation, output in ((Slice(0, 2, pad=0), "first"), (Reduce("sum"), "total"), (Reduce("length"), "x")):
-        frame = engine.lists(frame, "x", operation, output)
+        frame = engine.kernel(frame, Lists("x", operation, output))
     [made] = engine.collect([frame.filter(pl.col("total") > 0)])
     assert made.to_dict(as_series=False) == {
         "x": [3, 4], "n": [0, 8], "first": [[4, None], [7, 7]], "total": [3, 28]

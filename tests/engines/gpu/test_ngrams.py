@@ -14,9 +14,12 @@ pytest.importorskip("cudf_polars", reason="needs the RAPIDS packages, which need
 
 from tests.imitation.fixture import from_polars, imitation, to_polars
 
+from headrace.engines.cpu import CpuEngine
 from headrace.engines.gpu import ngrams
 from headrace.engines.gpu.engine import GpuEngine
-from headrace.engines.kernels.ngrams import Runs, cpu
+from headrace.engines.kernels.ngrams import Ngrams, Runs
+
+CPU = CpuEngine()
 
 RUNS = [Runs("character", 2, 50), Runs("character", 4, 2**31 - 1, 9), Runs("word", 1, 50), Runs("word", 3, 7)]
 
@@ -29,8 +32,8 @@ def _imitated() -> Iterator[None]:
 
 def both(frame: pl.DataFrame, runs: Runs) -> pl.DataFrame:
     """What the device's body makes, the same as the CPU's."""
-    made = to_polars(ngrams.gpu(from_polars(frame), "x", runs, "y"))
-    assert_frame_equal(made, cpu(frame.lazy(), "x", runs, "y").collect())
+    made = to_polars(ngrams.gpu(from_polars(frame), Ngrams("x", runs, "y")))
+    assert_frame_equal(made, CPU.kernel(frame.lazy(), Ngrams("x", runs, "y")).collect())
     return made
 
 
@@ -55,5 +58,6 @@ def test_the_bodies_agree_on_any_texts(values: list[str | None], runs: Runs) -> 
 
 def test_the_engine_runs_it_in_a_query() -> None:
     frame = texts(["a b", None, "c"]).lazy()
-    made = GpuEngine(strict=True).collect([GpuEngine(strict=True).ngrams(frame, "x", Runs("word", 1, 9), "x")])[0]
-    assert_frame_equal(made, cpu(frame, "x", Runs("word", 1, 9), "x").collect())
+    engine, kernel = GpuEngine(strict=True), Ngrams("x", Runs("word", 1, 9), "x")
+    [made] = engine.collect([engine.kernel(frame, kernel)])
+    assert_frame_equal(made, CPU.kernel(frame, kernel).collect())

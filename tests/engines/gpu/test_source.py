@@ -11,7 +11,7 @@ from tests.imitation.fixture import imitated
 
 from headrace.engines.gpu import query
 from headrace.engines.gpu.frame import DeviceFrame
-from headrace.engines.gpu.source import Chains, Kernel
+from headrace.engines.gpu.source import Chains, Link
 
 __all__ = ["imitated"]
 
@@ -26,12 +26,12 @@ class Copying:
     def __init__(self) -> None:
         self.given: list[list[str]] = []
 
-    def kernel(self, source: str, target: str) -> Kernel:
+    def kernel(self, source: str, target: str) -> Link:
         def body(rows: DeviceFrame) -> DeviceFrame:
             self.given.append(sorted(rows.schema))
             return rows.with_column(target, rows.column(source), pl.Int64())
 
-        return Kernel((source,), {target: pl.Int64()}, body)
+        return Link((source,), {target: pl.Int64()}, body)
 
 
 def test_kernels_that_follow_each_other_run_over_one_query() -> None:

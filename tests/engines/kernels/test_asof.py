@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels import asof
+from headrace.engines.kernels.asof import JoinAsof
 
 ENGINE = CpuEngine()
 
@@ -29,7 +29,7 @@ def joined(rows: list[tuple[str | None, int | None]], table: list[tuple[str | No
         orient="row",
     )
     options = {"by": ("k",), "left_on": "t", "right_on": "tt", **how}
-    result = ENGINE.collect([ENGINE.join_asof(frame.lazy(), right.lazy(), **options)])[0]  # type: ignore[arg-type]
+    result = ENGINE.collect([ENGINE.kernel(frame.lazy(), JoinAsof(table=right.lazy(), **options))])[0]  # type: ignore[arg-type]
     assert result.columns == ["k", "t", "row", "v"]
     assert result["row"].to_list() == list(range(len(rows)))
     return result["v"].to_list()
@@ -73,7 +73,7 @@ def test_nulls_match_nothing() -> None:
 def test_without_keys() -> None:
     frame = pl.LazyFrame({"t": [at(5), at(0)]})
     table = pl.LazyFrame({"tt": [at(3), at(1)], "v": [30, 10]})
-    result = ENGINE.join_asof(frame, table, by=(), left_on="t", right_on="tt").collect()
+    result = ENGINE.kernel(frame, JoinAsof(table=table, by=(), left_on="t", right_on="tt")).collect()
     assert result.to_dict(as_series=False) == {"t": [at(5), at(0)], "v": [30, None]}
 
 
@@ -102,7 +102,9 @@ def test_agrees_with_duckdb() -> None:
             "v": random.normal(size=400),
         }
     )
-    got = ENGINE.join_asof(frame.lazy(), table.lazy(), by=("k", "k2"), left_on="t", right_on="tt").collect()
+    got = ENGINE.kernel(
+        frame.lazy(), JoinAsof(table=table.lazy(), by=("k", "k2"), left_on="t", right_on="tt")
+    ).collect()
     connection = duckdb.connect()
     connection.register("f", frame.to_arrow())
     connection.register("s", table.to_arrow())
@@ -115,5 +117,5 @@ def test_agrees_with_duckdb() -> None:
 def test_the_stand_in_has_the_schema_of_the_body() -> None:
     frame = pl.LazyFrame({"k": ["a"], "t": [at(1)]})
     table = pl.LazyFrame({"k": ["a"], "tt": [at(1)], "v": [1], "w": ["x"]})
-    body = ENGINE.join_asof(frame, table, by=("k",), left_on="t", right_on="tt")
-    assert asof.stand_in(frame, table, ("k",), "tt").collect_schema() == body.collect_schema()
+    kernel = JoinAsof(table=table, by=("k",), left_on="t", right_on="tt")
+    assert kernel.stand_in(frame, ENGINE).collect_schema() == kernel.cpu(frame, ENGINE).collect_schema()

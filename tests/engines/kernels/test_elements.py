@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.engine import Engine
-from headrace.engines.kernels import elements
+from headrace.engines.kernels.elements import Elements
+from headrace.engines.kernels.lookup import Lookup
 
 ENGINE = CpuEngine()
 ROWS = [[4, None, -1], [], None, [None], [7, 7]]
@@ -29,7 +30,7 @@ def twice(rows: pl.LazyFrame, _: Engine) -> pl.LazyFrame:
 
 
 def made(frame: pl.DataFrame) -> pl.DataFrame:
-    got = ENGINE.elements(frame.lazy(), "x", ("y",), twice).collect()
+    got = ENGINE.kernel(frame.lazy(), Elements("x", ("y",), twice)).collect()
     assert got.select(frame.columns).equals(frame)
     assert got.schema["y"] == pl.List(pl.Int64)
     return got
@@ -67,7 +68,7 @@ def test_elements_that_a_null_list_is_over_are_not_there() -> None:
         pa.array([0, 1, 3, 5], pa.int64()), pa.array([4, 5, 6, 7, None]), mask=pa.array([False, True, False])
     )
     frame = pl.DataFrame({"x": pl.Series("x", array)})
-    assert ENGINE.elements(frame.lazy(), "x", ("x",), query).collect()["x"].to_list() == [[4], None, [7, None]]
+    assert ENGINE.kernel(frame.lazy(), Elements("x", ("x",), query)).collect()["x"].to_list() == [[4], None, [7, None]]
     assert seen == [0, 3]  # for the types, then over the elements
 
 
@@ -87,7 +88,9 @@ def test_elements_that_a_null_list_is_over_are_not_there() -> None:
 def test_elements_of_every_type_come_and_go_as_they_are(element: Any, value: Any) -> None:
     values = pl.Series([value, None]).cast(element) if not isinstance(element, pl.Datetime) else _zoned(value, element)
     frame = pl.DataFrame({"x": pl.Series([values, None, values.clear()], dtype=pl.List(element))})
-    got = ENGINE.elements(frame.lazy(), "x", ("x", "missing"), lambda rows, _: rows.with_columns(missing=_missing))
+    got = ENGINE.kernel(
+        frame.lazy(), Elements("x", ("x", "missing"), lambda rows, _: rows.with_columns(missing=_missing))
+    )
     assert got.collect_schema() == {"x": pl.List(element), "missing": pl.List(pl.Boolean)}
     assert got.collect()["x"].equals(frame["x"], null_equal=True)
     assert got.collect()["missing"].to_list() == [[False, True], None, []]
@@ -108,8 +111,11 @@ def test_a_query_of_many_such_columns(engine: Any) -> None:
     rows = [[n, n + 1, None] if n % 3 else None for n in range(5000)]
     frame = pl.LazyFrame({f"x{i}": rows for i in range(4)}).with_row_index("n")
     for i in range(4):
-        frame = ENGINE.elements(
-            frame, f"x{i}", ("id",), lambda part, on, i=i: on.lookup(part, f"x{i}", vocabulary, "id", missing=-1)
+        frame = ENGINE.kernel(
+            frame,
+            Elements(
+                f"x{i}", ("id",), lambda part, on, i=i: on.kernel(part, Lookup(f"x{i}", vocabulary, "id", missing=-1))
+            ),
         ).rename({"id": f"id{i}"})
     got = frame.filter(pl.col("n").is_in([4, 4999, 3])).select("id0", "id3").collect(engine=engine)
     assert got.rows() == [(None, None), ([1, -1, None],) * 2, ([-1, -1, None],) * 2]
@@ -123,7 +129,7 @@ def test_only_what_is_asked_for_is_worked_out() -> None:
             a=pl.col("x").map_batches(lambda s: ran.append(s) or s, return_dtype=pl.Int64), b=pl.col("x")
         )
 
-    lazy = ENGINE.elements(frame_of(ROWS).lazy(), "x", ("a", "b"), query)
+    lazy = ENGINE.kernel(frame_of(ROWS).lazy(), Elements("x", ("a", "b"), query))
     lazy.select("row", "b").collect()
     assert ran == []
     assert lazy.select("a").collect()["a"].to_list() == ROWS
@@ -131,13 +137,13 @@ def test_only_what_is_asked_for_is_worked_out() -> None:
 
 def test_what_is_wrong_with_an_element_is_said_as_of_a_column() -> None:
     frame = frame_of([["1"], ["one", None]], pl.String).lazy()
-    lazy = ENGINE.elements(frame, "x", ("x",), lambda rows, _: rows.with_columns(pl.col("x").cast(pl.Int64)))
+    lazy = ENGINE.kernel(frame, Elements("x", ("x",), lambda rows, _: rows.with_columns(pl.col("x").cast(pl.Int64))))
     with pytest.raises(pl.exceptions.InvalidOperationError, match="from `str` to `i64` failed in column 'x'"):
         lazy.collect()
 
 
 def test_a_query_that_loses_elements_is_an_error() -> None:
-    lazy = ENGINE.elements(frame_of(ROWS).lazy(), "x", ("x",), lambda rows, _: rows.drop_nulls())
+    lazy = ENGINE.kernel(frame_of(ROWS).lazy(), Elements("x", ("x",), lambda rows, _: rows.drop_nulls()))
     with pytest.raises(AssertionError, match="the query made 4 of 6 elements of 'x'"):
         lazy.collect()
 
@@ -146,10 +152,11 @@ def test_the_stand_in_has_the_same_columns() -> None:
     lazy = frame_of(ROWS).lazy()
     for outputs in (("y",), ("x", "y"), ("row",)):
 
-        def query(rows: pl.LazyFrame, outputs: tuple[str, ...] = outputs) -> pl.LazyFrame:
+        def query(rows: pl.LazyFrame, _: Engine, outputs: tuple[str, ...] = outputs) -> pl.LazyFrame:
             return rows.with_columns(pl.col("x").cast(pl.String).alias(name) for name in outputs)
 
-        body, stand_in = (form(lazy, "x", outputs, query) for form in (elements.cpu, elements.stand_in))
+        kernel = Elements("x", outputs, query)
+        body, stand_in = kernel.cpu(lazy, ENGINE), kernel.stand_in(lazy, ENGINE)
         assert list(stand_in.collect().schema.items()) == list(body.collect_schema().items())
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels.lists import Contains, Operation, Reduce, Slice, Statistic, output_dtype, stand_in
+from headrace.engines.kernels.lists import Contains, Lists, Operation, Reduce, Slice, Statistic, output_dtype
 
 ENGINE = CpuEngine()
 NAN, INF = math.nan, math.inf
@@ -27,7 +27,7 @@ OPERATIONS: list[Operation] = [
 
 def made(rows: list[Any], operation: Operation, element: Any = pl.Int16) -> pl.Series:
     frame = pl.LazyFrame({"x": rows, "row": range(len(rows))}, schema={"x": pl.List(element), "row": pl.Int64})
-    result = ENGINE.lists(frame, "x", operation, "y").collect()
+    result = ENGINE.kernel(frame, Lists("x", operation, "y")).collect()
     assert result["row"].to_list() == list(range(len(rows)))
     assert_series_equal(result["x"], frame.collect()["x"])
     return result["y"]
@@ -156,7 +156,7 @@ def test_the_type_does_not_depend_on_the_rows(operation: Operation, rows: list[A
     frame = pl.LazyFrame({"x": rows}, schema={"x": pl.List(pl.Float32)})
     expected = output_dtype(operation, pl.List(pl.Float32))
     assert made(rows, operation, pl.Float32).dtype == expected
-    assert stand_in(frame, "x", operation, "y").collect().schema["y"] == expected
+    assert Lists("x", operation, "y").stand_in(frame, ENGINE).collect().schema["y"] == expected
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_whether_a_list_holds_a_value(element: Any, rows: list[Any], value: Any,
 
 def test_in_place() -> None:
     frame = pl.LazyFrame({"x": [[1, 2, 3]]})
-    assert ENGINE.lists(frame, "x", Slice(1), "x").collect()["x"].to_list() == [[2, 3]]
-    assert ENGINE.lists(frame, "x", Reduce("sum"), "x").collect()["x"].to_list() == [6]
+    assert ENGINE.kernel(frame, Lists("x", Slice(1), "x")).collect()["x"].to_list() == [[2, 3]]
+    assert ENGINE.kernel(frame, Lists("x", Reduce("sum"), "x")).collect()["x"].to_list() == [6]

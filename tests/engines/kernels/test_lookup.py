@@ -9,6 +9,7 @@ import pytest
 
 from headrace.engines.cpu import CpuEngine
 from headrace.engines.kernels import lookup
+from headrace.engines.kernels.lookup import Lookup
 
 ENGINE = CpuEngine()
 DAYS = [date(2020, 1, n) for n in (1, 2, 3)]
@@ -17,7 +18,7 @@ DAYS = [date(2020, 1, n) for n in (1, 2, 3)]
 def looked_up(column: list[Any], vocabulary: list[Any], dtype: pl.DataType | None = None, **how: int) -> pl.Series:
     frame = pl.LazyFrame({"x": pl.Series(column, dtype=dtype), "row": range(len(column))})
     table = pl.DataFrame({"value": pl.Series(vocabulary, dtype=dtype), "count": [1] * len(vocabulary)})
-    result = ENGINE.collect([ENGINE.lookup(frame, "x", table, "id", **how)])[0]
+    result = ENGINE.collect([ENGINE.kernel(frame, Lookup("x", table, "id", **how))])[0]
     assert result["row"].to_list() == list(range(len(column)))
     assert result["x"].to_list() == column
     return result["id"]
@@ -65,14 +66,14 @@ def test_more_values_than_a_byte_or_two_can_count() -> None:
 def test_in_place() -> None:
     table = pl.DataFrame({"value": ["a"]})
     frame = pl.LazyFrame({"x": ["a", "b", None]})
-    assert ENGINE.lookup(frame, "x", table, "x", missing=5, null=6).collect()["x"].to_list() == [0, 5, 6]
+    assert ENGINE.kernel(frame, Lookup("x", table, "x", missing=5, null=6)).collect()["x"].to_list() == [0, 5, 6]
 
 
 def test_lookups_of_many_columns_are_one_step_of_the_query() -> None:
     table = pl.DataFrame({"value": ["a"]})
     frame = pl.LazyFrame({"x": ["a"], "y": ["b"]})
     for column in ("x", "y"):
-        frame = ENGINE.lookup(frame, column, table, column, missing=5, null=6)
+        frame = ENGINE.kernel(frame, Lookup(column, table, column, missing=5, null=6))
     assert frame.explain().count("WITH_COLUMNS") == 1
 
 
@@ -81,7 +82,7 @@ def test_the_index_of_a_vocabulary_is_built_once_and_goes_with_it() -> None:
     table = pl.DataFrame({"value": ["gone"]})
     before = len(lookup._enums)
     for _ in range(2):
-        lookup.cpu(pl.LazyFrame({"x": ["gone"]}), "x", table, "id").collect()
+        ENGINE.kernel(pl.LazyFrame({"x": ["gone"]}), Lookup("x", table, "id")).collect()
     assert len(lookup._enums) == before + 1
     del table
     gc.collect()
@@ -89,4 +90,5 @@ def test_the_index_of_a_vocabulary_is_built_once_and_goes_with_it() -> None:
 
 
 def test_the_stand_in_has_the_output_type() -> None:
-    assert lookup.stand_in(pl.LazyFrame({"x": ["a"]}), "x", "id").collect_schema()["id"] == pl.Int32
+    kernel = Lookup("x", pl.DataFrame({"value": ["a"]}), "id")
+    assert kernel.stand_in(pl.LazyFrame({"x": ["a"]}), ENGINE).collect_schema()["id"] == pl.Int32

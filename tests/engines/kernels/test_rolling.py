@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 
 from headrace.engines.cpu import CpuEngine
-from headrace.engines.kernels import rolling
-from headrace.engines.kernels.rolling import Output
+from headrace.engines.kernels.rolling import Output, Rolling
 
 ENGINE = CpuEngine()
 STATISTICS = ("count", "sum", "mean", "std", "min", "max")
@@ -37,7 +36,7 @@ def rolled(
     )
     outputs = tuple(Output(s, "x", s) for s in statistics)  # type: ignore[arg-type]
     length = timedelta(hours=hours)
-    lazy = ENGINE.rolling(frame.lazy(), by=("k",), on="t", known_at=known_at, length=length, outputs=outputs)
+    lazy = ENGINE.kernel(frame.lazy(), Rolling(by=("k",), on="t", known_at=known_at, length=length, outputs=outputs))
     result = ENGINE.collect([lazy])[0]
     assert result.columns == [*frame.columns, *statistics]
     assert result.select(frame.columns).equals(frame)
@@ -124,7 +123,7 @@ def test_dates_and_several_keys() -> None:
     )
     outputs = (Output("s", "x", "sum"),)
     length = timedelta(days=7)
-    got = ENGINE.rolling(frame, by=("k", "l"), on="d", known_at=None, length=length, outputs=outputs).collect()
+    got = ENGINE.kernel(frame, Rolling(by=("k", "l"), on="d", known_at=None, length=length, outputs=outputs)).collect()
     assert got["s"].to_list() == [0.0, 1.0, 0.0]
 
 
@@ -160,5 +159,7 @@ def test_agrees_with_duckdb() -> None:
 
 def test_the_stand_in_has_the_output_types() -> None:
     frame = pl.LazyFrame({"x": [1.0]})
-    schema = rolling.stand_in(frame, tuple(Output(s, "x", s) for s in STATISTICS)).collect_schema()  # type: ignore[arg-type]
+    outputs = tuple(Output(s, "x", s) for s in STATISTICS)
+    kernel = Rolling(by=("k",), on="t", known_at=None, length=timedelta(1), outputs=outputs)
+    schema = kernel.stand_in(frame, ENGINE).collect_schema()
     assert [schema[s] for s in STATISTICS] == [pl.Int64] + [pl.Float64] * 5
