@@ -49,7 +49,8 @@ def retire(
     UsageError
         No such version, or no reason.
     ConflictError
-        Refs or live leases are on it: they are named.
+        Refs or live leases are on it: they are named. Or came to be on it meanwhile: it is retired then, and they keep
+        its files.
     """
     if not reason.strip():
         raise UsageError(
@@ -59,16 +60,30 @@ def retire(
         raise UsageError(f"{dataset} has no version {version}", where=stores.place(store))
     if (before := retirement(store, version)) is not None:
         return before
-    users = [f"the ref {name}" for name, ref in refs(store).items() if ref.version == version]
-    jobs = {lease.job for lease in live_leases(store, at) if lease.version == version}
-    users += [f"the job {job}" for job in sorted(jobs)]
+    users = _users(store, version, at)
     if users and not force:
         raise ConflictError(
-            f"{dataset}@{version} is used by {', '.join(users[:10])}{', ...' if len(users) > 10 else ''}",
+            f"{dataset}@{version} is used by {_some(users)}",
             hint="move the refs and let the jobs end, or force it: they keep the files",
             where=stores.place(store),
         )
     made = Retirement(version=version, reason=reason.strip(), retired_at=now())
-    if stores.put_new(store, retirement_name(version), dump_entry(made)):
-        return made
-    return retirement(store, version) or made
+    if not stores.put_new(store, retirement_name(version), dump_entry(made)):
+        made = retirement(store, version) or made
+    if not force and (users := _users(store, version, at)):  # they looked before it was retired
+        raise ConflictError(
+            f"{dataset}@{version} is retired, and {_some(users)} came to use it meanwhile",
+            hint="move the refs and let the jobs end: they keep the files",
+            where=stores.place(store),
+        )
+    return made
+
+
+def _users(store: ObjectStore, version: int, at: datetime | None) -> list[str]:
+    users = [f"the ref {name}" for name, ref in refs(store).items() if ref.version == version]
+    jobs = {lease.job for lease in live_leases(store, at) if lease.version == version}
+    return users + [f"the job {job}" for job in sorted(jobs)]
+
+
+def _some(users: list[str]) -> str:
+    return f"{', '.join(users[:10])}{', ...' if len(users) > 10 else ''}"
