@@ -47,6 +47,17 @@ class Garbage:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A retired version that has files, and who keeps them."""
+
+    version: int
+    why: str
+    """When it was retired and for what reason."""
+    by: tuple[str, ...]
+    """Names and jobs that are on it; versions that list its shards, which keep those alone."""
+
+
+@dataclass(frozen=True)
 class Collection:
     """What a collection found in a dataset and, if it was told to, deleted."""
 
@@ -55,6 +66,8 @@ class Collection:
     deleted: bool
     spared: tuple[str, ...] = ()
     """Builds that were found, and that someone committed or began to use before their turn came."""
+    kept: tuple[Kept, ...] = ()
+    """Retired versions whose files stay, or some of them."""
 
     @property
     def bytes(self) -> int:
@@ -130,7 +143,7 @@ def collect(
         found.append(Garbage(one.name, why, 1, one.bytes))
         if remove:
             delete(store, one.name)
-    return Collection(dataset, tuple(found), remove, tuple(spared))
+    return Collection(dataset, tuple(found), remove, tuple(spared), tuple(_kept(marked, dataset)))
 
 
 def _refuse_early(store: ObjectStore, at: datetime) -> None:
@@ -144,13 +157,24 @@ def _refuse_early(store: ObjectStore, at: datetime) -> None:
         )
 
 
+def _kept(marked: Retained, dataset: str) -> Iterator[Kept]:
+    for build, version in sorted(marked.versions.items(), key=lambda entry: entry[1]):
+        by = (*marked.users.get(version, ()), *(f"{dataset}@{one}" for one in marked.listed_by.get(build, ())))
+        if by and version in marked.retired:
+            yield Kept(version, _retired(marked, version), by)
+
+
+def _retired(marked: Retained, version: int) -> str:
+    retired = marked.retired[version]
+    return f"retired on {retired.retired_at[:10]}: {retired.reason}"
+
+
 def _why(build: str, objects: Iterable[Object], marked: Retained, before: datetime) -> str:
     """Why a build, or what others do not list of it, is garbage; empty if it is not."""
     if build in marked.whole:
         return ""
     if (version := marked.versions.get(build)) is not None:
-        retired = marked.retired[version]
-        return f"version {version}, retired on {retired.retired_at[:10]}: {retired.reason}"
+        return f"version {version}, {_retired(marked, version)}"
     made = _made(build)
     if made is None or build in marked.shards:
         return ""

@@ -120,6 +120,20 @@ def test_shards_of_older_builds_stay_as_long_as_a_version_lists_them(store: Obje
     assert builds(store) == set()
 
 
+def test_it_says_which_versions_keep_shards_of_a_retired_one(store: ObjectStore) -> None:
+    first = write_build(store)
+    commit(store, first)
+    publish(store, older=inherited(first))
+    publish(store, older=inherited(first)[:1])
+    retire(store, 1, reason="wrong labels")
+    (kept,) = collect(store, dataset="demo").kept
+    assert (kept.version, kept.by) == (1, ("demo@2", "demo@3"))
+    assert kept.why.endswith(": wrong labels")
+    retire(store, 2, reason="wrong labels")
+    retire(store, 3, reason="wrong labels")
+    assert collect(store).kept == ()
+
+
 def test_builds_without_a_commit_go_when_they_are_old(store: ObjectStore) -> None:
     publish(store)
     orphan = write_build(store, build=build_id())

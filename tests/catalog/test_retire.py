@@ -79,7 +79,7 @@ def test_a_reason_is_needed(store: ObjectStore) -> None:
 def test_a_version_in_use_is_not_retired(store: ObjectStore) -> None:
     tag(store, "prod", 2)
     lease = take(store, 2, "train-7", last=timedelta(hours=1))
-    with pytest.raises(ConflictError, match="demo@2 is used by the ref prod, the job train-7"):
+    with pytest.raises(ConflictError, match="demo@2 is used by the name prod, the job train-7"):
         retire(store, 2, reason="x", dataset="demo")
     untag(store, "prod")
     with pytest.raises(ConflictError, match="demo@2 is used by the job train-7"):
@@ -203,7 +203,7 @@ def test_a_lease_taken_while_a_version_is_retired_fails_or_keeps_it(
                     retire(store, version, reason="x")
 
 
-@pytest.mark.parametrize("user", ["the ref prod", "the job train"])
+@pytest.mark.parametrize("user", ["the name prod", "the job train"])
 def test_who_comes_at_the_moment_of_retirement_is_named(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
@@ -213,7 +213,7 @@ def test_who_comes_at_the_moment_of_retirement_is_named(
 
     def late(*arguments: Any) -> bool:
         monkeypatch.setattr(module.stores, "put_new", put_new)
-        tag(store, "prod", 2) if "ref" in user else take(store, 2, "train")
+        tag(store, "prod", 2) if "prod" in user else take(store, 2, "train")
         return put_new(*arguments)
 
     monkeypatch.setattr(module.stores, "put_new", late)
