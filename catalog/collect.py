@@ -17,12 +17,13 @@ from typing import Final
 
 from obstore.store import ObjectStore
 
+from headrace.catalog import store as stores
 from headrace.catalog.leases import FOLDER as LEASES
-from headrace.catalog.leases import is_lease, read_lease
+from headrace.catalog.leases import MARGIN, is_lease, read_lease
 from headrace.catalog.manifest import MANIFEST
-from headrace.catalog.objects import Object, delete, delete_folder, folders, listed, staged
+from headrace.catalog.objects import Object, delete, delete_folder, folders, listed, staged, store_time
 from headrace.catalog.retained import BUILDS, Known, Retained, retained
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import CapabilityError, UsageError
 
 OLD: Final = timedelta(days=7)
 """Age from which a build that was never committed is taken for one that nobody works on."""
@@ -46,6 +47,17 @@ class Garbage:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A retired version that has files, and who keeps them."""
+
+    version: int
+    why: str
+    """When it was retired and for what reason."""
+    by: tuple[str, ...]
+    """Names and jobs that are on it; versions that list its shards, which keep those alone."""
+
+
+@dataclass(frozen=True)
 class Collection:
     """What a collection found in a dataset and, if it was told to, deleted."""
 
@@ -54,6 +66,8 @@ class Collection:
     deleted: bool
     spared: tuple[str, ...] = ()
     """Builds that were found, and that someone committed or began to use before their turn came."""
+    kept: tuple[Kept, ...] = ()
+    """Retired versions whose files stay, or some of them."""
 
     @property
     def bytes(self) -> int:
@@ -77,12 +91,15 @@ def collect(
         writes is younger than that, and so is one that was finished just now. A run that wrote nothing for longer, as
         while it trains, loses its build: it fails then and publishes nothing.
     at
-        The time that ages are counted to; now if not given.
+        The time that ages are counted to; now if not given. This machine's clock is compared with the store's then,
+        before anything is deleted.
 
     Raises
     ------
     UsageError
         `older_than` is less than a day.
+    CapabilityError
+        This machine's clock is ahead of the store's, so that what is young looks old.
     DataError
         A commit record, a manifest, ref, lease or retirement cannot be read or is missing, also where only a ref, a
         lease, a retirement or the log's hint says that it was there. What it would keep is not known, so nothing is
@@ -99,7 +116,10 @@ def collect(
             f"builds that nobody has written to for {older_than} may be those of runs that are training",
             hint="a day is the least, 7 days the default",
         )
-    at = at or datetime.now(UTC)
+    if at is None:
+        at = datetime.now(UTC)
+        if remove:
+            _refuse_early(store, at)
     known = Known(dataset)
     marked = retained(store, at, known)
     builds = {build: listed(store, f"{BUILDS}/{build}") for build in folders(store, BUILDS)}
@@ -123,7 +143,30 @@ def collect(
         found.append(Garbage(one.name, why, 1, one.bytes))
         if remove:
             delete(store, one.name)
-    return Collection(dataset, tuple(found), remove, tuple(spared))
+    return Collection(dataset, tuple(found), remove, tuple(spared), tuple(_kept(marked, dataset)))
+
+
+def _refuse_early(store: ObjectStore, at: datetime) -> None:
+    ahead = at - store_time(store)
+    if ahead > MARGIN:
+        raise CapabilityError(
+            f"the clock of this machine is {str(ahead).partition('.')[0]} ahead of the store's: builds that are being "
+            "written and leases that hold would look old",
+            hint="set the clock of this machine right",
+            where=stores.place(store),
+        )
+
+
+def _kept(marked: Retained, dataset: str) -> Iterator[Kept]:
+    for build, version in sorted(marked.versions.items(), key=lambda entry: entry[1]):
+        by = (*marked.users.get(version, ()), *(f"{dataset}@{one}" for one in marked.listed_by.get(build, ())))
+        if by and version in marked.retired:
+            yield Kept(version, _retired(marked, version), by)
+
+
+def _retired(marked: Retained, version: int) -> str:
+    retired = marked.retired[version]
+    return f"retired on {retired.retired_at[:10]}: {retired.reason}"
 
 
 def _why(build: str, objects: Iterable[Object], marked: Retained, before: datetime) -> str:
@@ -131,8 +174,7 @@ def _why(build: str, objects: Iterable[Object], marked: Retained, before: dateti
     if build in marked.whole:
         return ""
     if (version := marked.versions.get(build)) is not None:
-        retired = marked.retired[version]
-        return f"version {version}, retired on {retired.retired_at[:10]}: {retired.reason}"
+        return f"version {version}, {_retired(marked, version)}"
     made = _made(build)
     if made is None or build in marked.shards:
         return ""

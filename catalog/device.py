@@ -288,4 +288,4 @@ def _of_buffer(torch: Any, column: plc.Column) -> Tensor:
 
 
 def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.2f} GB"
+    return f"{count / (1 << 30):,.2f} GiB"

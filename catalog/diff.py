@@ -12,6 +12,7 @@ from headrace.catalog.manifest import BaselineResult, Manifest, Scalar, Statisti
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.catalog.records import Count, Record
 from headrace.catalog.retired import retired_versions
+from headrace.catalog.settings import SettingChange, load_settings, setting_changes
 from headrace.catalog.store import open_store
 from headrace.catalog.vocabulary_change import VocabularyChange, vocabulary_changes
 from headrace.schemas.errors import DataError, UsageError
@@ -80,6 +81,7 @@ class Diff(Record):
     inputs: InputsChange
     pipeline: tuple[str | None, str | None] = Field(description="sha256 of the fitted pipelines")
     pipeline_changed: bool
+    settings: tuple[SettingChange, ...] = Field(description="of the pipeline, where they were kept with both versions")
     bytes: tuple[Count, Count]
     problems: tuple[str, ...] = Field(description="what could not be compared, and why")
 
@@ -90,7 +92,7 @@ def diff(first: Dataset, second: Dataset) -> Diff:
     Raises
     ------
     DataError
-        A vocabulary is missing or damaged.
+        A vocabulary, or the settings of a pipeline, are missing or damaged.
 
     Notes
     -----
@@ -103,6 +105,7 @@ def diff(first: Dataset, second: Dataset) -> Diff:
     drift, problems = _drift(
         first, second, [split.name for split in splits if not split.same and None not in split.rows]
     )
+    was, now = load_settings(first), load_settings(second)
     pipelines = tuple(m.pipeline.sha256 if m.pipeline else None for m in (one, two))
     levels: list[Level] = [*(c.level for c in changes), *(v.level for v in vocabularies)]
     if not all(split.same for split in splits) or pipelines[0] != pipelines[1] or one.baselines != two.baselines:
@@ -120,6 +123,7 @@ def diff(first: Dataset, second: Dataset) -> Diff:
         inputs=_inputs(one, two),
         pipeline=(pipelines[0], pipelines[1]),
         pipeline_changed=pipelines[0] != pipelines[1],
+        settings=() if was is None or now is None else setting_changes(was, now),
         bytes=(one.bytes, two.bytes),
         problems=problems,
     )

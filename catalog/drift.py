@@ -26,6 +26,9 @@ MAJOR: Final = 0.25
 CATEGORIES: Final = frozenset({"categorical", "boolean", "mask"})
 """Kinds of columns whose numbers are names for something."""
 
+OUT_OF_FOLD: Final = frozenset({"TargetEncode"})
+"""Steps that give a row of the first split other values than the same row would have in another."""
+
 LISTED: Final = 10
 """Most frequent values that are looked at for new and vanished ones."""
 
@@ -73,6 +76,10 @@ class Drift(Record):
     columns: tuple[ColumnDrift, ...]
     added: tuple[str, ...] = Field(description="columns that only the second has")
     removed: tuple[str, ...] = Field(description="columns that only the first has")
+    out_of_fold: tuple[str, ...] = Field(
+        default=(),
+        description="columns encoded by the label, in one of the two out of fold: they differ for that alone",
+    )
 
     def beyond(self, psi: float) -> tuple[ColumnDrift, ...]:
         """The columns whose PSI is larger."""
@@ -139,7 +146,11 @@ def compare_splits(first: Dataset, split: str, second: Dataset, other: str) -> D
         if name not in rows
     }
     found = compare(one, two, ids, names)
-    return found.model_copy(update={"columns": tuple(_in_words(c, first, second) for c in found.columns)})
+    changes: dict[str, object] = {"columns": tuple(_in_words(c, first, second) for c in found.columns)}
+    if (split == first.splits[0]) is not (other == second.splits[0]):
+        encoded = {c.name for d in (first, second) for c in d.manifest.columns if c.source in OUT_OF_FOLD}
+        changes["out_of_fold"] = tuple(c.name for c in found.columns if c.name in encoded)
+    return found.model_copy(update=changes)
 
 
 def _in_words(column: ColumnDrift, first: Dataset, second: Dataset) -> ColumnDrift:

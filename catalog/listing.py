@@ -10,7 +10,7 @@ from typing import Any
 from headrace.catalog import log, refs, retired
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.place import Place
-from headrace.catalog.reader import dataset_names, split_version, unknown_dataset
+from headrace.catalog.reader import dataset_names, is_dataset, split_version, unknown_dataset
 from headrace.catalog.retired import Retirement
 from headrace.catalog.store import exists, open_store
 from headrace.catalog.stored import read_manifest
@@ -57,7 +57,7 @@ def list_datasets(catalog: str | Path | Place) -> list[Summary]:
     with ThreadPoolExecutor(8 if root.remote else 1) as pool:
         summaries = pool.map(lambda name: _summary(root / name), dataset_names(root))
         found = [summary for summary in summaries if summary is not None]
-    if not found and log.latest_version(open_store(root)) is not None:
+    if not found and is_dataset(root):
         raise UsageError(f"{root} is a dataset, not a catalog", hint=f"headrace datasets list --catalog {root.parent}")
     return found
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,6 +97,21 @@ def delete_folder(store: ObjectStore, prefix: str) -> None:
     """On disk: remove a folder with the empty ones in it. Elsewhere there are none."""
     if (folder := _on_disk(store, prefix)) is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def store_time(store: ObjectStore) -> datetime:
+    """The time by the store's clock, which writes the times of objects. An object of a few bytes is written for it.
+
+    Raises CapabilityError, RunError.
+    """
+    name = f"_probe/{uuid.uuid4().hex}"
+    stores.put(store, name, b"clock")
+    try:
+        return obstore.head(store, name)["last_modified"].astimezone(UTC)
+    except (OSError, BaseError) as error:
+        raise stores.store_error(error, "ask for the time", stores.place(store)) from error
+    finally:
+        delete(store, name)
 
 
 def staged(store: ObjectStore) -> list[Object]:

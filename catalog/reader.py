@@ -15,13 +15,14 @@ from headrace.catalog.dataset import Checking, Dataset, near
 from headrace.catalog.place import Place
 from headrace.catalog.store import exists, folders, open_store, place
 from headrace.catalog.stored import read_manifest
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import DataError, UsageError
 
 __all__ = [
     "LATEST",
     "Checking",
     "Dataset",
     "dataset_names",
+    "is_dataset",
     "meant_version",
     "near",
     "open_dataset",
@@ -101,9 +102,14 @@ def open_dataset(
             f"{at.name} has no version {wanted}; it has {'1' if newest == 1 else f'1 to {newest}'}",
             hint=f"headrace datasets show {at}",
         )
-    if not allow_retired:
-        retired.refuse_retired(store, at.name, wanted)
-    return Dataset(at.name, wanted, at, record, read_manifest(at, record), cache, verify)
+    try:
+        if not allow_retired:
+            retired.refuse_retired(store, at.name, wanted)
+        manifest = read_manifest(at, record)
+    except DataError:
+        retired.refuse_collected(store, at.name, record)
+        raise
+    return Dataset(at.name, wanted, at, record, manifest, cache, verify)
 
 
 def split_version(at: Place) -> tuple[Place, int | str | None]:
@@ -136,7 +142,7 @@ def meant_version(store: ObjectStore, dataset: str, version: int | str) -> int:
     known = [LATEST, *refs.refs(store)]
     raise UsageError(
         f"{dataset}@{version}: {version!r} is not a version{near(str(version), known)}",
-        hint="a number, 'latest', or a ref",
+        hint="a number, 'latest', or a name such as prod",
     )
 
 
@@ -150,6 +156,11 @@ def dataset_names(catalog: Place) -> list[str]:
         return [name for name, has_log in zip(known, there, strict=True) if has_log]
 
 
+def is_dataset(at: Place) -> bool:
+    """Whether a place is a dataset with a version, not a catalog."""
+    return (at.folder is None or at.folder.is_dir()) and log.latest_version(open_store(at)) is not None
+
+
 def unknown_dataset(at: Place) -> UsageError:
     """The error for a place that is no dataset: names near ones, or what it is instead."""
     root = at.parent
@@ -159,5 +170,10 @@ def unknown_dataset(at: Place) -> UsageError:
     if exists(at) and (inner := dataset_names(at)):
         return UsageError(
             f"{at} is a catalog, not a dataset; it holds {', '.join(inner[:10])}", hint=f"open {at / inner[0]}"
+        )
+    if not known and is_dataset(root):
+        return UsageError(
+            f"no dataset {at.name!r} in {root}, which is a dataset, not a catalog",
+            hint=f"headrace datasets show {root.name} --catalog {root.parent}",
         )
     return UsageError(f"no dataset {at.name!r} in {root}{near(at.name, known)}")

@@ -45,10 +45,10 @@ def check_ref(name: str) -> str:
     """`name`, if it may name a ref. Raises UsageError for words with a meaning of their own, and for digits."""
     if name in _RESERVED or name.isdecimal():
         raise UsageError(
-            f"{name!r} cannot be the name of a ref: it means something else where a version is asked for",
+            f"{name!r} cannot be the name of a version: it means something else where a version is asked for",
             hint="such as prod, or 2026-06",
         )
-    return check_name(name, "ref")
+    return check_name(name, "version")
 
 
 def is_ref(name: str) -> bool:
@@ -112,7 +112,7 @@ def untag(store: ObjectStore, name: str, *, expected: Expected = "any") -> Ref:
     """Remove a name, by a record that says it means nothing. Raises UsageError if there is none, ConflictError."""
     check_ref(name)
     if current(store, name) is None:
-        raise UsageError(f"there is no ref {name!r}", where=stores.place(store))
+        raise UsageError(f"there is no name {name!r}", where=stores.place(store))
     return _append(store, name, None, expected)
 
 
@@ -177,4 +177,4 @@ def record_name(name: str, number: int) -> str:
 
 
 def _in_words(version: int | str | None) -> str:
-    return "no ref" if version is None else f"version {version}"
+    return "no name" if version is None else f"version {version}"

@@ -34,6 +34,10 @@ class Retained:
     versions: Mapping[str, int]
     """The version that a build was committed as."""
     retired: Mapping[int, Retirement]
+    users: Mapping[int, tuple[str, ...]]
+    """By version, the names and jobs that are on it, in words."""
+    listed_by: Mapping[str, tuple[int, ...]]
+    """By build, the versions of other builds that list shards of it."""
 
     def keeps(self, build: str, path: str) -> bool:
         return build in self.whole or path in self.shards.get(build, frozenset())
@@ -53,24 +57,38 @@ def retained(store: ObjectStore, at: datetime, known: Known) -> Retained:
     and an append ends its lease on the version that it goes on from after its own commit.
     """
     retired = {version: known.retirement(store, version) for version in retired_versions(store)}
-    used = {ref.version for ref in refs(store).values() if ref.version is not None}
-    used |= {lease.version for lease in live_leases(store, at)}
+    used = users(store, at)
     records = known.all_records(store)
     if beyond := {*retired, *used} - {record.version for record in records}:
         raise known.unknown(store, f"there is no commit record of version {max(beyond)}", log.record_name(max(beyond)))
     staying = [record for record in records if record.version not in retired or record.version in used]
     shards: dict[str, set[str]] = {}
+    listed_by: dict[str, set[int]] = {}
     for record in staying:
         for split in known.manifest(store, record).splits.values():
             for file in split.files:
                 if file.build is not None and file.build != record.build:
                     shards.setdefault(file.build, set()).add(file.path)
+                    listed_by.setdefault(file.build, set()).add(record.version)
     return Retained(
         whole=frozenset(record.build for record in staying),
         shards={build: frozenset(paths) for build, paths in shards.items()},
         versions={record.build: record.version for record in records},
         retired=retired,
+        users=used,
+        listed_by={build: tuple(sorted(numbers)) for build, numbers in listed_by.items()},
     )
+
+
+def users(store: ObjectStore, at: datetime | None = None) -> dict[int, tuple[str, ...]]:
+    """Who is on a version, in words: names in their order, then jobs with a live lease. Raises DataError if damaged."""
+    found: dict[int, list[str]] = {}
+    for name, ref in refs(store).items():
+        if ref.version is not None:
+            found.setdefault(ref.version, []).append(f"the name {name}")
+    for version, job in sorted({(lease.version, lease.job) for lease in live_leases(store, at)}):
+        found.setdefault(version, []).append(f"the job {job}")
+    return {version: tuple(words) for version, words in found.items()}
 
 
 class Known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from obstore.store import ObjectStore
@@ -9,9 +10,8 @@ from obstore.store import ObjectStore
 from headrace.catalog import log
 from headrace.catalog import store as stores
 from headrace.catalog.identity import now
-from headrace.catalog.leases import live_leases
 from headrace.catalog.objects import dump_entry
-from headrace.catalog.refs import refs
+from headrace.catalog.retained import users
 from headrace.catalog.retired import Retirement, retirement, retirement_name
 from headrace.schemas.errors import ConflictError, UsageError
 
@@ -49,7 +49,8 @@ def retire(
     UsageError
         No such version, or no reason.
     ConflictError
-        Refs or live leases are on it: they are named.
+        Refs or live leases are on it: they are named. Or came to be on it meanwhile: it is retired then, and they keep
+        its files.
     """
     if not reason.strip():
         raise UsageError(
@@ -59,16 +60,24 @@ def retire(
         raise UsageError(f"{dataset} has no version {version}", where=stores.place(store))
     if (before := retirement(store, version)) is not None:
         return before
-    users = [f"the ref {name}" for name, ref in refs(store).items() if ref.version == version]
-    jobs = {lease.job for lease in live_leases(store, at) if lease.version == version}
-    users += [f"the job {job}" for job in sorted(jobs)]
-    if users and not force:
+    on_it = users(store, at).get(version, ())
+    if on_it and not force:
         raise ConflictError(
-            f"{dataset}@{version} is used by {', '.join(users[:10])}{', ...' if len(users) > 10 else ''}",
-            hint="move the refs and let the jobs end, or force it: they keep the files",
+            f"{dataset}@{version} is used by {_some(on_it)}",
+            hint="move the names and let the jobs end, or force it: they keep the files",
             where=stores.place(store),
         )
     made = Retirement(version=version, reason=reason.strip(), retired_at=now())
-    if stores.put_new(store, retirement_name(version), dump_entry(made)):
-        return made
-    return retirement(store, version) or made
+    if not stores.put_new(store, retirement_name(version), dump_entry(made)):
+        made = retirement(store, version) or made
+    if not force and (on_it := users(store, at).get(version, ())):  # they looked before it was retired
+        raise ConflictError(
+            f"{dataset}@{version} is retired, and {_some(on_it)} came to use it meanwhile",
+            hint="move the names and let the jobs end: they keep the files",
+            where=stores.place(store),
+        )
+    return made
+
+
+def _some(named: Sequence[str]) -> str:
+    return f"{', '.join(named[:10])}{', ...' if len(named) > 10 else ''}"

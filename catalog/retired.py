@@ -14,8 +14,9 @@ from pydantic import Field
 
 from headrace.catalog import log
 from headrace.catalog import store as stores
+from headrace.catalog.manifest import MANIFEST
 from headrace.catalog.objects import Entry, read_entry
-from headrace.schemas.errors import DataError
+from headrace.schemas.errors import DataError, UsageError
 
 FOLDER: Final = "_retired"
 _RECORD: Final = re.compile(rf"{FOLDER}/(\d{{20}})\.json")
@@ -74,9 +75,25 @@ def refuse_retired(store: ObjectStore, dataset: str, version: int) -> None:
     found = retirement(store, version)
     if found is None:
         return
-    instead = newest(store)
     raise DataError(
         f"{dataset}@{version} was retired on {found.retired_at[:10]}: {found.reason}",
-        hint=f"open {dataset}@{instead}" if instead is not None else "publish a new version",
+        hint=_instead(store, dataset),
         where=stores.place(store),
     )
+
+
+def refuse_collected(store: ObjectStore, dataset: str, record: log.CommitRecord) -> None:
+    """Raise UsageError if a version is retired and its files were collected: there is no such version any more."""
+    found = retirement(store, record.version)
+    if found is None or stores.get(store, f"builds/{record.build}/{MANIFEST}") is not None:
+        return
+    raise UsageError(
+        f"{dataset}@{record.version} was retired on {found.retired_at[:10]} ({found.reason}) and collected",
+        hint=_instead(store, dataset),
+        where=stores.place(store),
+    )
+
+
+def _instead(store: ObjectStore, dataset: str) -> str:
+    instead = newest(store)
+    return f"open {dataset}@{instead}" if instead is not None else "publish a new version"

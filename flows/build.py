@@ -77,7 +77,9 @@ def make_request(reference: str, options: RunOptions, overrides: Mapping[str, st
     UsageError
         An option that no run can have.
     """
-    how = options.model_dump(include={"catalog", "engine", "cluster", "strict_gpu", "gpu", "partition_bytes", "force"})
+    how = options.model_dump(
+        include={"catalog", "engine", "cluster", "strict_gpu", "gpu", "partition_bytes", "force", "append"}
+    )
     try:
         return BuildRequest(pipeline=reference, overrides=dict(overrides), **how)
     except ValidationError as problem:

@@ -33,6 +33,8 @@ class BuildRequest(BaseModel):
         The folder, or the URI of the prefix in an object store, that holds the datasets.
     engine, cluster, strict_gpu, gpu, partition_bytes, force
         As `RunOptions`: how it is run; none of it changes the data.
+    append
+        As `RunOptions`.
     interval
         The moment that this run stands for; runs of one pipeline for one interval publish once. A scheduled run has
         that of its schedule, a run by hand none, unless it is given here.
@@ -61,6 +63,9 @@ class BuildRequest(BaseModel):
         None, ge=1 << 16, description="Uncompressed bytes that one task works on; empty: what suits the engine."
     )
     force: bool = Field(False, description="Do not resume work that an earlier run left.")
+    append: bool = Field(
+        False, description="Read only new files, and publish their rows behind those of the latest version."
+    )
     interval: AwareDatetime | None = Field(
         None, description="The moment this run stands for; runs for the same moment publish once."
     )
@@ -89,6 +94,7 @@ class BuildRequest(BaseModel):
             gpu=self.gpu,
             partition_bytes=self.partition_bytes,
             force=self.force,
+            append=self.append,
             idempotency_key=idempotency_key,
             producer={"flow_run": flow_run},
         )

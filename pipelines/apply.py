@@ -87,8 +87,11 @@ def apply(
         nulls.update(record.nulls)
         fallbacks.update(dict.fromkeys(record.fallbacks))
     rows = rows_by_split(read_layout(work), shard_rows)
+    appends = work.plan.appends_to
+    if appends is not None:
+        nulls.update(dict.fromkeys(appends.nullable, 0))
     empty = [name for name, count in zip(work.pipeline.split.names, rows, strict=True) if not count]
-    if empty:
+    if empty and (appends is None or not any(rows)):
         last_rows = any(isinstance(placed.step, sequences.Sequence) for placed in work.resolved.steps)
         raise DataError(
             f"no row in the split(s) {'; '.join(f'{name} ({work.pipeline.split.rules[name]})' for name in empty)}",

@@ -28,6 +28,7 @@ from headrace.pipelines.runs import BadFile, RunRecord, save_run, sweep
 from headrace.pipelines.stages import (
     apply_stage,
     baseline_stage,
+    nothing_new,
     prepare,
     publish_stage,
     published_before,
@@ -93,6 +94,11 @@ class _Run:
         if there is not None:
             self._done(there)
             return
+        unchanged = nothing_new(self.pipeline, self.options)
+        if unchanged is not None:
+            self._update(notes=(unchanged[1],))
+            self._done(unchanged[0])
+            return
         chosen, cluster = place(
             self.options.engine, self.options.cluster, self.options.gpu, strict=self.options.strict_gpu
         )
@@ -110,7 +116,7 @@ class _Run:
                 self._update(cluster=executor.address)
                 work = open_work(str(lock.path))
                 self._update(rows_in=plan.rows, bad_files=_bad_files(plan), features=len(plan.features))
-                self._update(vocabularies=plan.vocabularies)
+                self._update(vocabularies=plan.vocabularies, notes=plan.notes)
                 published = self._compute(work, executor, engine)
             lock.remove()
         open_work.cache_clear()  # a server that runs on keeps none of its vocabularies
@@ -152,7 +158,9 @@ class _Run:
             rows_filtered=rows - fitted.bad - total,
             splits={name: sum(f.rows for f in files) for name, files in written.files.items()},
         )
-        baselines = self._timed("baseline", 0, lambda: baseline_stage(work, folder, written, executor, engine))
+        baselines = self._timed(
+            "baseline", 0, lambda: baseline_stage(work, self.options, folder, written, executor, engine)
+        )
         self._update(baselines=baselines)
         made = self.build
         producer = {"engine": engine.name, "cluster": executor.address, "run": self.record.run_id}

@@ -165,6 +165,10 @@ class Pipeline(Part):
         found = {type(inside(step)).__module__ for step in self.steps}
         return tuple(sorted(m for m in found if not m.startswith("headrace.")))
 
+    def settings(self) -> dict[str, Any]:
+        """All but where the rows come from, as JSON has it: what is kept with each version."""
+        return self.model_dump(mode="json", exclude={"source"})
+
     @field_validator("steps", mode="before")
     @classmethod
     def _numbered(cls, steps: Any, info: ValidationInfo) -> Any:

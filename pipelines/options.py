@@ -9,7 +9,7 @@ from headrace.engines.gpu.options import GpuOptions
 
 
 class RunOptions(BaseModel):
-    """How a pipeline is run; none of it changes the data that are published.
+    """How a pipeline is run; but for `append`, none of it changes the data that are published.
 
     Parameters
     ----------
@@ -30,6 +30,8 @@ class RunOptions(BaseModel):
         A run with a key that has published before gives the version that is there.
     force
         Do not resume work that an earlier run left.
+    append
+        Read only the files that are new, and publish their rows behind those of the latest version.
     producer
         More to say about who ran it; `flow_run` and `git_sha`.
     """
@@ -44,4 +46,5 @@ class RunOptions(BaseModel):
     partition_bytes: int | None = Field(None, ge=1)
     idempotency_key: str = ""
     force: bool = False
+    append: bool = False
     producer: dict[str, str] = Field(default_factory=dict)

@@ -79,6 +79,13 @@ class PlannedPass(_Frozen):
     bytes: int
 
 
+class PlannedAppend(_Frozen):
+    """The version that the rows of a run are appended to, and its columns that may have nulls."""
+
+    version: int
+    nullable: tuple[str, ...]
+
+
 class Plan(_Frozen):
     """What a run will do. `memory_bytes` is what one worker is expected to need at most."""
 
@@ -97,6 +104,9 @@ class Plan(_Frozen):
     available_bytes: int
     vocabularies: dict[str, str] = {}
     """By column: what its vocabulary continues, or why it begins anew; of steps with `previous`."""
+    appends_to: PlannedAppend | None = None
+    notes: tuple[str, ...] = ()
+    """What is to be said of the run beside its numbers."""
 
 
 def make_plan(

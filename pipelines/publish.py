@@ -28,6 +28,7 @@ from headrace.catalog.manifest import (
 )
 from headrace.catalog.manifest import Split as SplitEntry
 from headrace.catalog.records import FileRef
+from headrace.catalog.settings import save_settings
 from headrace.catalog.sketch import Sketches, merge_sketches
 from headrace.catalog.sketch_files import FOLDER, SOURCE, load_sketches, save_sketches
 from headrace.pipelines.apply import LABELS, ApplyRecord
@@ -67,11 +68,12 @@ def published_ids(work: Work) -> dict[str, Ids]:
 
 
 def write_state(work: Work, build: Build) -> dict[str, FileRef]:
-    """Write the fitted pipeline, the contract, the quarantine and, if they were measured, statistics of the source.
+    """Write the fitted pipeline, settings, contract, quarantine and, if they were measured, statistics of the source.
 
     Returns the files by path.
     """
     files = [build.add_file(path) for path in fitted_pipeline(work).save(build.path / STATE)]
+    files.append(save_settings(build, work.pipeline.settings()))
     files.append(build.write("contract.odcs.yaml", dump_contract(work.pipeline.contract).encode()))
     files += [build.add_file(path) for path in _write_quarantine(work, build.path / "quarantine")]
     files += [build.add_file(path) for path in _write_source_statistics(work, build.path / FOLDER / SOURCE)]

@@ -71,6 +71,7 @@ class RunRecord(_Frozen):
     baselines: tuple[BaselineResult, ...] = ()
     fallbacks: tuple[str, ...] = ()
     vocabularies: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
     error: RunFailure | None = None
     host: str = ""
     pid: int = 0

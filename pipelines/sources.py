@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,11 @@ class SourceFiles:
 
     checked: tuple[CheckedFile, ...]
     footers: tuple[Footer, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds all of them."""
+        return Path(os.path.commonpath([Path(file.path).parent for file in self.checked]))
 
     @property
     def column_bytes(self) -> dict[str, int]:

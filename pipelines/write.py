@@ -89,7 +89,7 @@ def write_shards(
     ids: dict[str, Ids],
     advance: Callable[[int], None] | None = None,
 ) -> Written:
-    """Write all shards into a build's folder."""
+    """Write all shards into a build's folder. A split without rows, which only an append may have, gets none."""
     layout = read_layout(work)
     rows = rows_by_split(layout, applied.shard_rows)
     tasks = [
@@ -107,6 +107,7 @@ def write_shards(
             dictionary=_dictionary(work, ids, rows[split] // layout.shards[split]),
         )
         for split, shards in enumerate(layout.shards)
+        if rows[split]
         for number in range(shards)
     ]
 
@@ -116,7 +117,9 @@ def write_shards(
 
     shards = map_tasks(executor, write_one, tasks, count)
     by_split = {
-        name: [shard for shard in shards if shard.split == i] for i, name in enumerate(work.pipeline.split.names)
+        name: [shard for shard in shards if shard.split == i]
+        for i, name in enumerate(work.pipeline.split.names)
+        if rows[i]
     }
     totals = {name: merge([shard.statistics for shard in some]) for name, some in by_split.items()}
     save_sketches(build / FOLDER, {name: sketch(total) for name, total in totals.items()})

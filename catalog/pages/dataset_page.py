@@ -92,9 +92,9 @@ def _key_figures(manifest: Manifest, labels: Sequence[str]) -> list[tuple[str, s
     label = f"label {', '.join(labels)}" if labels else "no label"
     shards = sum(len(split.files) for split in manifest.splits.values())
     return [
-        (formats.count(manifest.rows), "rows", f"in {len(manifest.splits)} splits"),
-        (formats.count(len(manifest.arrow_schema)), "columns", f"{features:,} features, {label}"),
-        (formats.size(manifest.bytes), "on disk", f"{shards:,} shards"),
+        (formats.count(manifest.rows), "rows", f"in {formats.counted(len(manifest.splits), 'split')}"),
+        (formats.count(len(manifest.arrow_schema)), "columns", f"{formats.counted(features, 'feature')}, {label}"),
+        (formats.size(manifest.bytes), "on disk", formats.counted(shards, "shard")),
     ]
 
 

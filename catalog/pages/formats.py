@@ -16,6 +16,11 @@ def count(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.0f}"
 
 
+def counted(found: int, what: str) -> str:
+    """``1 split``, ``3 splits``."""
+    return f"{found:,} {what if found == 1 else what + 's'}"
+
+
 def number(value: object, digits: int = 4) -> str:
     """Four significant digits, a whole number as it is, text unchanged, nothing as a dash."""
     if value is None:
@@ -47,12 +52,12 @@ def percent(part: float, whole: float) -> str:
 
 
 def size(value: float) -> str:
-    """``26.4 MB``, in powers of ten."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    """``25.2 MiB``, as the commands say it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
 
 
 def seconds(value: float | None) -> str:

@@ -28,7 +28,7 @@ def index_page(datasets: Sequence[Summary], catalog: str, described: frozenset[s
     search = script("search.js.j2")
     rows = sum(sum(found.rows.values()) for found in datasets)
     figures = [
-        (formats.count(len(datasets)), "datasets", ""),
+        (formats.count(len(datasets)), "dataset" if len(datasets) == 1 else "datasets", ""),
         (formats.count(rows), "rows", "of their latest versions"),
         (formats.size(sum(found.bytes for found in datasets)), "on disk", "of their latest versions"),
     ]

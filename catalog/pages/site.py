@@ -62,11 +62,18 @@ def write_index(catalog: str, out: str | Path) -> Index:
     """Write ``index.html`` and ``datasets/<name>.html``, of each dataset's latest version, into a folder.
 
     Files of these names that are there are replaced, others stay. A dataset that cannot be read is in the index with
-    what is wrong, and has no page. Raises UsageError if there is no such catalog; else as `write_page`.
+    what is wrong, and has no page. Raises UsageError if there is no such catalog, or if `out` is no folder; else as
+    `write_page`.
     """
     with _templates():
         from headrace.catalog.pages.index_page import FOLDER, index_page
     folder = Path(out)
+    if folder.is_file() or (folder.suffix.lower() in (".html", ".htm") and not folder.is_dir()):
+        raise UsageError(
+            "an index is a folder: index.html, and a page for each dataset beside it",
+            hint=f"such as --out {folder.with_suffix('') if folder.suffix else f'{folder}-pages'}",
+            where=str(folder),
+        )
     found, pages = [], []
     for summary in list_datasets(catalog):
         if not summary.problem:
@@ -119,7 +126,10 @@ def _write(path: Path, text: str) -> int:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        raise disk_error(error, path) from error
+        problem = disk_error(error, path)
+        if isinstance(problem, CapabilityError):
+            problem.hint = "name another place with --out"
+        raise problem from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from headrace.catalog.collect import Collection, Garbage, collect
 from headrace.catalog.commit import publish as publish_build
 from headrace.catalog.leases import take
 from headrace.catalog.manifest import Manifest
-from headrace.catalog.objects import dump_entry
+from headrace.catalog.objects import dump_entry, store_time
 from headrace.catalog.reader import open_dataset
 from headrace.catalog.refs import Ref, tag, untag
 from headrace.catalog.retire import retire
@@ -118,6 +118,20 @@ def test_shards_of_older_builds_stay_as_long_as_a_version_lists_them(store: Obje
     retire(store, 3, reason="x")
     later(store)
     assert builds(store) == set()
+
+
+def test_it_says_which_versions_keep_shards_of_a_retired_one(store: ObjectStore) -> None:
+    first = write_build(store)
+    commit(store, first)
+    publish(store, older=inherited(first))
+    publish(store, older=inherited(first)[:1])
+    retire(store, 1, reason="wrong labels")
+    (kept,) = collect(store, dataset="demo").kept
+    assert (kept.version, kept.by) == (1, ("demo@2", "demo@3"))
+    assert kept.why.endswith(": wrong labels")
+    retire(store, 2, reason="wrong labels")
+    retire(store, 3, reason="wrong labels")
+    assert collect(store).kept == ()
 
 
 def test_builds_without_a_commit_go_when_they_are_old(store: ObjectStore) -> None:
@@ -458,3 +472,27 @@ def test_a_run_whose_build_was_collected_publishes_nothing(catalog: Path, filled
     with pytest.raises(DataError, match="listed, not there"):
         publish_build(catalog, "demo", build, manifest)
     assert log.latest(open_store(catalog / "demo")) is None
+
+
+def test_a_machine_whose_clock_is_ahead_deletes_nothing(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(store)
+    write_build(store)
+    before = objects(store)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=8)
+
+    monkeypatch.setattr(module, "datetime", Ahead)
+    assert len(collect(store).garbage) == 1, "it is shown"
+    with pytest.raises(CapabilityError, match=r"the clock of this machine is 7 days, 23:59:\d\d ahead of the store's"):
+        collect(store, remove=True)
+    assert objects(store) == before
+
+
+def test_the_clock_of_the_store_is_asked_and_nothing_is_left(tmp_path: Path) -> None:
+    for store in (MemoryStore(), open_store(tmp_path / "demo", create=True)):
+        at = datetime.now(UTC)
+        assert abs(store_time(store) - at) < timedelta(minutes=1)
+        assert names(store, "") == []

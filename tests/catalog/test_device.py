@@ -215,9 +215,9 @@ def test_what_cannot_fit_is_refused_before_it_is_read() -> None:
     wanted = large(300 << 20)
     with pytest.raises(GpuMemoryError) as caught:
         device.tensors(wanted, "cuda:0", lambda: pytest.fail("was read"))
-    assert str(caught.value) == "demo@1 train: needs 1.26 GB or more on cuda:0 (H200), which has 1.07 GB free"
+    assert str(caught.value) == "demo@1 train: needs 1.17 GiB or more on cuda:0 (H200), which has 1.00 GiB free"
     assert caught.value.hint.startswith("name fewer columns (columns=[...])")
-    with pytest.raises(GpuMemoryError, match=r"needs 1\.26 GB or more on the current device"):
+    with pytest.raises(GpuMemoryError, match=r"needs 1\.17 GiB or more on the current device"):
         device.frame(wanted)
 
 
@@ -225,7 +225,7 @@ def test_what_cannot_fit_is_refused_before_it_is_read() -> None:
 def test_a_pool_is_taken_to_have_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["rmm"].mr, "get_current_device_resource", object)
     device._fits(large(300 << 20), GPU, "cuda:0")
-    with pytest.raises(GpuMemoryError, match=r"needs 2\.52 GB or more on cuda:0 \(H200\), which has 2\.15 GB$"):
+    with pytest.raises(GpuMemoryError, match=r"needs 2\.34 GiB or more on cuda:0 \(H200\), which has 2\.00 GiB$"):
         device._fits(large(600 << 20), GPU, "cuda:0")
 
 

@@ -47,7 +47,7 @@ def test_names_are_listed_and_removed(store: ObjectStore) -> None:
     assert untag(store, "old").before == 1
     assert {name: ref.version for name, ref in refs(store).items()} == {"next": 3, "prod": 1}
     assert current(store, "old") is None
-    with pytest.raises(UsageError, match="there is no ref 'old'"):
+    with pytest.raises(UsageError, match="there is no name 'old'"):
         untag(store, "old")
     assert tag(store, "old", 2).number == 3
 
@@ -58,7 +58,7 @@ def test_a_ref_is_moved_only_from_what_was_expected(store: ObjectStore) -> None:
     with pytest.raises(ConflictError, match="prod is version 2, expected version 1; it was not moved") as error:
         tag(store, "prod", 3, expected=1)
     assert error.value.exit_code == 4
-    with pytest.raises(ConflictError, match="prod is version 2, expected no ref"):
+    with pytest.raises(ConflictError, match="prod is version 2, expected no name"):
         tag(store, "prod", 3, expected=None)
     with pytest.raises(ConflictError, match="prod is version 2, expected version 3"):
         untag(store, "prod", expected=3)
@@ -68,7 +68,7 @@ def test_a_ref_is_moved_only_from_what_was_expected(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("name", ["latest", "none", "7", "", "a/b", "_x", ".x", "a b", "x" * 129, "a@b"])
 def test_what_cannot_be_a_name(store: ObjectStore, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be the name of a ref"):
+    with pytest.raises(UsageError, match="cannot be the name of a version"):
         tag(store, name, 1)
 
 

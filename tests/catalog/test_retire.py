@@ -12,13 +12,14 @@ from tests.catalog.faults import every_death
 from tests.catalog.worlds import objects, publish
 
 from headrace.catalog import log
+from headrace.catalog.collect import collect
 from headrace.catalog.leases import leased, take
 from headrace.catalog.listing import history, list_datasets
 from headrace.catalog.reader import open_dataset
 from headrace.catalog.refs import tag, untag
 from headrace.catalog.retire import retire
 from headrace.catalog.retired import newest, retired_versions, retirement
-from headrace.catalog.store import get, open_store
+from headrace.catalog.store import get, names, open_store
 from headrace.catalog.verify import verify
 from headrace.schemas.errors import ConflictError, DataError, UsageError
 
@@ -78,7 +79,7 @@ def test_a_reason_is_needed(store: ObjectStore) -> None:
 def test_a_version_in_use_is_not_retired(store: ObjectStore) -> None:
     tag(store, "prod", 2)
     lease = take(store, 2, "train-7", last=timedelta(hours=1))
-    with pytest.raises(ConflictError, match="demo@2 is used by the ref prod, the job train-7"):
+    with pytest.raises(ConflictError, match="demo@2 is used by the name prod, the job train-7"):
         retire(store, 2, reason="x", dataset="demo")
     untag(store, "prod")
     with pytest.raises(ConflictError, match="demo@2 is used by the job train-7"):
@@ -200,3 +201,24 @@ def test_a_lease_taken_while_a_version_is_retired_fails_or_keeps_it(
             else:
                 with leased(store, version, "train"), pytest.raises(ConflictError, match="the job train"):
                     retire(store, version, reason="x")
+
+
+@pytest.mark.parametrize("user", ["the name prod", "the job train"])
+def test_who_comes_at_the_moment_of_retirement_is_named(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    from headrace.catalog import retire as module
+
+    put_new = module.stores.put_new
+
+    def late(*arguments: Any) -> bool:
+        monkeypatch.setattr(module.stores, "put_new", put_new)
+        tag(store, "prod", 2) if "prod" in user else take(store, 2, "train")
+        return put_new(*arguments)
+
+    monkeypatch.setattr(module.stores, "put_new", late)
+    with pytest.raises(ConflictError, match=f"demo@2 is retired, and {user} came to use it meanwhile"):
+        retire(store, 2, reason="wrong labels", dataset="demo")
+    assert retired_versions(store) == [2]
+    collect(store, remove=True)
+    assert f"builds/{log.read(store, 2).build}/manifest.json" in names(store, "builds")  # type: ignore[union-attr]

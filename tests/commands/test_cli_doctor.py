@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_doctor_exits_3_where_the_cpu_engine_cannot_work(
 ) -> None:
     broken = Finding("polars", "broken", "not installed", "pip install 'polars>=1.35'", needed=True)
     monkeypatch.setattr(installation, "findings", lambda: iter([broken]))
-    monkeypatch.setattr(machine, "findings", lambda _: iter([]))
+    monkeypatch.setattr(machine, "findings", lambda *_, **__: iter([]))
     monkeypatch.setattr(gpu_findings, "findings", lambda _: iter([]))
     result = invoke("doctor")
     assert result.exit_code == 3
@@ -48,10 +49,33 @@ def test_doctor_exits_3_where_the_cpu_engine_cannot_work(
     assert result.stderr.startswith("error[environment]: the CPU engine cannot work here: polars\n")
 
 
-def test_a_catalog_that_cannot_be_written_is_a_warning(invoke: Callable[..., Result]) -> None:
+def test_a_named_catalog_that_cannot_be_used_exits_3(
+    invoke: Callable[..., Result], document: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = invoke("doctor", "--catalog", "/proc/published")
+    assert result.exit_code == 3
+    assert "XX  catalog" in result.stdout
+    assert result.stderr.startswith("error[environment]: the catalog cannot be used: /proc/published: ")
+    monkeypatch.setenv("HEADRACE_CATALOG", "/proc/published")
+    found = document("doctor")
+    assert (found["ok"], found["error"]["code"]) == (False, "environment")
+    assert (found["data"]["cpu_engine_works"], found["data"]["catalog_works"]) == (True, False)
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning_where_no_catalog_is_named(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/proc")
+    result = invoke("doctor")
     assert result.exit_code == 0
     assert "!!  catalog" in result.stdout
+
+
+def test_a_file_is_no_catalog(invoke: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "orders.parquet").write_bytes(b"PAR1")
+    result = invoke("doctor", "--catalog", "orders.parquet")
+    assert result.exit_code == 3
+    assert "orders.parquet: is a file, a catalog is a folder" in result.stderr
 
 
 def test_a_container_limits_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:

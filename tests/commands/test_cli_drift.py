@@ -84,3 +84,22 @@ def test_what_is_not_there(invoke: Invoke, words: list[str], message: str) -> No
     result = invoke("datasets", "drift", *words)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_columns_that_are_out_of_fold_in_one_of_the_two_are_named(
+    tmp_path: Path, invoke: Invoke, document: Callable[..., dict[str, Any]]
+) -> None:
+    rows = pl.concat([FRAME.head(2)] * 50 + [FRAME.tail(2)] * 1000)  # of which `test` has the first two
+    for _ in range(2):
+        build = new_build(tmp_path / "published", "encoded")
+        manifest = fill(build, rows)
+        columns = tuple(
+            column.model_copy(update={"source": "TargetEncode" if column.name == "delay" else "Clip"})
+            for column in manifest.columns
+        )
+        publish(tmp_path / "published", "encoded", build, manifest.model_copy(update={"columns": columns}))
+    apart = document("datasets", "drift", "encoded/train", "encoded/test")["data"]
+    assert apart["out_of_fold"] == ["delay"]
+    assert document("datasets", "drift", "encoded@1", "encoded@2")["data"]["out_of_fold"] == []
+    shown = invoke("datasets", "drift", "encoded/train", "encoded/test").stdout
+    assert shown.splitlines()[-1].startswith("note: delay: encoded by the label, in one of the two out of fold")

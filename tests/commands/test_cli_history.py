@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -85,13 +86,13 @@ def test_a_name_is_moved_only_from_what_is_expected(invoke: Invoke, document: Do
     [
         (["demo", "prod", "9"], "demo has no version 9; it has 1 to 3"),
         (["demo", "prod", "nxet"], "'nxet' is not a version"),
-        (["demo", "latest", "1"], "'latest' cannot be the name of a ref"),
-        (["demo", "7", "1"], "'7' cannot be the name of a ref"),
+        (["demo", "latest", "1"], "'latest' cannot be the name of a version"),
+        (["demo", "7", "1"], "'7' cannot be the name of a version"),
         (["demo", "prod"], "demo has no name 'prod'"),
         (["demo", "prod", "--expect", "1"], "--expect is for a name that moves"),
         (["dmeo", "prod"], "no dataset 'dmeo'"),
         (["demo@2", "prod"], "demo@2 names a version"),
-        (["demo", "prod", "--delete"], "there is no ref 'prod'"),
+        (["demo", "prod", "--delete"], "there is no name 'prod'"),
         (["demo", "prod", "1", "--delete"], "version 1 is given as well"),
         (["demo", "--delete"], "--delete and --expect are for one name"),
         (["demo", "prod", "1", "--expect", "x"], "--expect takes a version or none, got 'x'"),
@@ -120,7 +121,7 @@ def test_a_version_in_use_is_not_retired(invoke: Invoke, catalog: Path) -> None:
     take(open_store(catalog / "demo"), 2, "train-7")
     refused = invoke("datasets", "retire", "demo@prod", "--reason", "x")
     assert refused.exit_code == 4
-    assert "demo@2 is used by the ref prod, the job train-7" in refused.stderr
+    assert "demo@2 is used by the name prod, the job train-7" in refused.stderr
     assert invoke("datasets", "retire", "demo@2", "--reason", "x", "--force").exit_code == 0
 
 
@@ -201,3 +202,60 @@ def test_garbage_that_is_asked_for_wrongly(invoke: Invoke, words: list[str], mes
     result = invoke("datasets", "gc", *words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "diff"])
+def test_a_collected_version_is_none_any_more(invoke: Invoke, command: str) -> None:
+    invoke("datasets", "retire", "demo@2", "--reason", "wrong labels")
+    assert invoke("datasets", "gc", "--delete").exit_code == 0
+    result = invoke("datasets", command, "demo@2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.search(
+        r"demo@2 was retired on [-0-9]{10} \(wrong labels\) and collected\nhint: open demo@3", result.stderr
+    )
+    assert "2  " in invoke("datasets", "show", "demo").stdout
+
+
+def test_a_damaged_version_that_is_retired_is_not_collected(invoke: Invoke, catalog: Path) -> None:
+    invoke("datasets", "retire", "demo@2", "--reason", "wrong labels")
+    for manifest in (catalog / "demo" / "builds").glob("*/manifest.json"):
+        manifest.write_bytes(b"{}")
+    result = invoke("datasets", "diff", "demo@2", "demo@3")
+    assert result.exit_code == 1
+    assert "collected" not in result.stderr
+
+
+def test_garbage_collection_says_who_keeps_a_retired_version(invoke: Invoke, document: Document, catalog: Path) -> None:
+    invoke("datasets", "tag", "demo", "prod", "2")
+    take(open_store(catalog / "demo"), 2, "train-7")
+    invoke("datasets", "retire", "demo@2", "--reason", "wrong labels", "--force")
+    first, line = invoke("datasets", "gc").stdout.splitlines()
+    assert first == "no garbage"
+    assert re.fullmatch(
+        r"demo@2 stays, retired on [-0-9]{10}: wrong labels; kept by the name prod, the job train-7", line
+    )
+    (kept,) = document("datasets", "gc")["data"]["datasets"][0]["kept"]
+    assert (kept["version"], kept["by"]) == (2, ["the name prod", "the job train-7"])
+    tagged = invoke("datasets", "tag", "demo").stdout.splitlines()
+    assert tagged[0].split() == ["name", "version", "before", "since", "retired"]
+    assert tagged[1].endswith("  wrong labels")
+
+
+def test_a_dataset_is_no_catalog(invoke: Invoke, catalog: Path) -> None:
+    place = catalog / "demo"
+    named = f"{place} is a dataset: headrace datasets show demo --catalog {catalog}"
+    assert invoke("datasets", "show", "--catalog", place).stderr.endswith(f"hint: {named}\n")
+    wrong = invoke("datasets", "show", "demo", "--catalog", place)
+    assert wrong.exit_code == 2
+    assert f"{place}, which is a dataset, not a catalog" in wrong.stderr
+    assert f"hint: headrace datasets show demo --catalog {catalog}" in wrong.stderr
+    collected = invoke("datasets", "gc", "--catalog", place)
+    assert (collected.exit_code, collected.stdout) == (2, "")
+    assert f"hint: headrace datasets gc demo --catalog {catalog}" in collected.stderr
+
+
+def test_where_no_dataset_is_named_those_that_there_are(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("datasets", "verify")
+    assert result.exit_code == 2
+    assert f"hint: {tmp_path / 'published'} holds demo: headrace datasets verify demo\n" in result.stderr
+    assert "hint: see headrace datasets verify --help" in invoke("datasets", "verify", "--catalog", "none").stderr

@@ -56,6 +56,10 @@ def test_index_writes_a_page_for_each_dataset(
         (("page", "flight", "--out", "x.html"), "no dataset 'flight'"),
         (("page", "flights@9", "--out", "x.html"), "flights has no version 9"),
         (("page", "flights", "--out", "."), "is a folder, expected the name of a file"),
+        (
+            ("index", "--out", "p.html"),
+            "an index is a folder: index.html, and a page for each dataset beside it\nhint: such as --out p\n",
+        ),
         (("page", "flights"), "Missing option '--out'"),
         (("index",), "Missing option '--out'"),
     ],

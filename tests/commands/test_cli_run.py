@@ -185,3 +185,20 @@ def test_plan_reads_footers_only(project: Path, invoke: Invoke, document: Docume
     assert "6 files, 24,000 rows" in result.stdout
     assert "pass 1: " in result.stdout
     assert document("plan", project / "pipeline.yaml")["data"]["rows"] == 24_000
+
+
+def test_append_without_a_version_exits_2_and_with_other_settings_1(
+    project: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    first = invoke("run", project / "pipeline.yaml", "--append", "--catalog", tmp_path / "none")
+    assert (first.exit_code, first.stdout) == (2, "")
+    assert "shop has no version to append to\nhint: run without --append first" in first.stderr
+    words = ["run", project / "pipeline.yaml", "--append", "--catalog", project / "published"]
+    other = invoke(*words, "--set", "output.seed=4")
+    assert other.exit_code == 1
+    assert "the pipeline is set up otherwise than for shop@1:\n  output.seed: 0 -> 4" in other.stderr
+    nothing = invoke(*words, "-q")
+    assert nothing.exit_code == 0
+    title, note, *_ = nothing.stdout.splitlines()
+    assert title.startswith("shop@1  ")
+    assert note == "note: nothing to append: shop@1 has the rows of all 6 files already"

@@ -25,6 +25,7 @@ def test_a_request_needs_a_pipeline_and_nothing_else() -> None:
         "gpu": GpuOptions().model_dump(),
         "partition_bytes": None,
         "force": False,
+        "append": False,
         "interval": None,
     }
 

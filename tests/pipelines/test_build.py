@@ -12,6 +12,7 @@ import pytest
 from tests.pipelines.conftest import SPLIT, Make, contract_of, published, rows_of, small, sums
 from tests.pipelines.families import every_family, raw
 
+from headrace.catalog.diff import diff
 from headrace.catalog.manifest import Manifest
 from headrace.catalog.reader import open_dataset
 from headrace.engines.executor import InlineExecutor
@@ -62,6 +63,20 @@ def test_two_runs_give_two_versions_with_equal_sums_and_no_work_is_left(make: Ma
     assert sums(first) == sums(second)
     assert open_dataset(tmp_path / "c" / "small").version == 2
     assert list((tmp_path / "c" / ".headrace" / "work").iterdir()) == []
+
+
+def test_a_diff_names_the_settings_that_were_changed(make: Make, tmp_path: Path) -> None:
+    frame = small()
+    for upper, seed in ((5, 0), (9, 3)):
+        steps = [*MEANS, {"Clip": {"columns": ["x"], "upper": upper}}]
+        published(make(steps, frame, output={"seed": seed}), tmp_path / "c")
+    one, two = (open_dataset(tmp_path / "c" / "small", version) for version in (1, 2))
+    found = diff(one, two)
+    assert [(change.setting, change.first, change.second) for change in found.settings] == [
+        ("step 3 Clip upper", "5", "9"),
+        ("output.seed", "0", "3"),
+    ]
+    assert not any(str(tmp_path) in path.read_text() for path in two.path.glob("state/*.json"))
 
 
 @pytest.mark.usefixtures("small_units")

@@ -22,6 +22,9 @@ _EXAMPLES = 3
 _INPUTS = 5
 """Files that are named in the table; --json has all."""
 
+_SETTINGS = 12
+"""Settings of the pipeline that are named in the text."""
+
 _TO = " -> "
 _METRICS = ("auc", "average_precision", "log_loss", "rmse", "mae", "r2")
 
@@ -154,6 +157,9 @@ def _sources(found: Diff) -> list[str]:
     lines = [f"{problem}" for problem in found.problems]
     if found.pipeline_changed:
         lines.append("pipeline: " + " -> ".join((sha or "none")[:12] for sha in found.pipeline))
+    lines += [f"setting {s.setting}: {s.first} -> {s.second}" for s in found.settings[:_SETTINGS]]
+    if (more := len(found.settings) - _SETTINGS) > 0:
+        lines.append(f"and {more} more settings; --json has all")
     listed = [("added", inputs.added), ("gone", inputs.removed), ("changed", inputs.changed)]
     lines += [
         f"inputs {what}: {len(paths)}: {', '.join(paths[:_INPUTS])}{', ...' if len(paths) > _INPUTS else ''}"

@@ -100,6 +100,12 @@ def _shown(found: Drift) -> str:
     parts = [f"{found.first}: {found.rows[0]:,} rows; {found.second}: {found.rows[1]:,} rows", table(rows, header)]
     parts += [f"only in {found.second}: {', '.join(found.added)}"] * bool(found.added)
     parts += [f"only in {found.first}: {', '.join(found.removed)}"] * bool(found.removed)
+    moved = [c.name for c in found.columns if c.name in found.out_of_fold and c.verdict in ("moderate", "major")]
+    if moved:
+        parts.append(
+            f"note: {', '.join(moved)}: encoded by the label, in one of the two out of fold and so spread otherwise; "
+            "compare splits that are not trained on, or two versions of one split"
+        )
     return "\n".join(parts)
 
 

@@ -72,6 +72,7 @@ def gc(dataset: str | None, delete: bool, older_than: str, catalog: str) -> None
 def _stores(dataset: str | None, catalog: str) -> list[tuple[str, ObjectStore]]:
     from headrace.catalog.objects import is_name
     from headrace.catalog.place import Place
+    from headrace.catalog.reader import is_dataset
     from headrace.catalog.store import exists, folders, open_store
 
     if dataset is not None:
@@ -84,6 +85,9 @@ def _stores(dataset: str | None, catalog: str) -> list[tuple[str, ObjectStore]]:
     root = Place.of(catalog)
     if not exists(root):
         raise UsageError(f"no catalog at {root}", hint="it is made by the first `headrace run`")
+    if is_dataset(root):
+        hint = f"headrace datasets gc {root.name} --catalog {root.parent}"
+        raise UsageError(f"{root} is a dataset, not a catalog", hint=hint)
     return [(name, open_store(root / name)) for name in folders(root) if is_name(name)]
 
 
@@ -100,8 +104,14 @@ def _shown(found: list[Collection], delete: bool) -> str:
         for one in found
         for piece in one.garbage
     ]
+    kept = [
+        f"{one.dataset}@{version.version} stays, {version.why}; kept by {', '.join(version.by)}"
+        for one in found
+        for version in one.kept
+    ]
     if not rows:
-        return "no garbage"
+        return "\n".join(["no garbage", *kept])
     size = bytes_in_words(sum(one.bytes for one in found))
     end = f"{size} deleted" if delete else f"{size}; nothing was deleted: --delete does"
-    return f"{table(rows, ['what', 'files', 'size', 'why'])}\n\n{end}"
+    parts = [table(rows, ["what", "files", "size", "why"]), "\n".join(kept), end]
+    return "\n\n".join(part for part in parts if part)

@@ -11,17 +11,20 @@ from typing import Final
 
 from headrace.commands.findings import Finding
 from headrace.commands.layout import bytes_in_words
-from headrace.schemas.errors import HeadraceError
+from headrace.schemas.errors import HeadraceError, UsageError
+
+CATALOG: Final = "catalog"
+"""The line of the catalog's store."""
 
 _LITTLE_MEMORY: Final = 2 << 30
 _LITTLE_SPACE: Final = 1 << 30
 
 
-def findings(catalog: str) -> Iterator[Finding]:
-    """Cores and memory, the store of `catalog`, Prefect."""
+def findings(catalog: str, *, wanted: bool = False) -> Iterator[Finding]:
+    """Cores and memory, the store of `catalog`, Prefect. `wanted`: someone named the catalog, who means to use it."""
     yield _processors()
     yield _memory()
-    yield from _store(catalog)
+    yield from _store(catalog, wanted)
     yield _prefect()
 
 
@@ -62,7 +65,7 @@ def _memory() -> Finding:
     return Finding("memory", "ok", words)
 
 
-def _store(catalog: str) -> Iterator[Finding]:
+def _store(catalog: str, wanted: bool) -> Iterator[Finding]:
     from headrace.catalog.place import Place
     from headrace.catalog.staging import work_folder
     from headrace.catalog.store import exists, open_store, probe
@@ -70,6 +73,8 @@ def _store(catalog: str) -> Iterator[Finding]:
     place = Place.of(catalog)
     folder = work_folder(place)
     try:
+        if place.folder is not None and place.folder.is_file():
+            raise UsageError("is a file, a catalog is a folder", hint="name a folder with --catalog")
         base = next(path for path in (folder, *folder.parents) if path.is_dir())
         if place.remote:
             probe(open_store(place / ".headrace"))
@@ -79,9 +84,9 @@ def _store(catalog: str) -> Iterator[Finding]:
         there = "" if exists(place) else " (not there yet)"
     except (HeadraceError, OSError) as error:
         hint = error.hint if isinstance(error, HeadraceError) else "name a folder that can be written with --catalog"
-        yield Finding("catalog", "warning", f"{catalog}: {error}", hint)
+        yield Finding(CATALOG, "broken" if wanted else "warning", f"{catalog}: {error}", hint)
         return
-    yield Finding("catalog", "ok", f"{place}{there}: can be written, and a name can be created once only")
+    yield Finding(CATALOG, "ok", f"{place}{there}: can be written, and a name can be created once only")
     space = shutil.disk_usage(base).free
     if space < _LITTLE_SPACE:
         yield Finding("disk", "warning", f"{bytes_in_words(space)} free at {base}", "free some space before a run")

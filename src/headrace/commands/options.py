@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import HeadraceError, UsageError
 
 
 def _catalog(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -17,6 +19,32 @@ def _catalog(context: click.Context, parameter: click.Parameter, value: str) -> 
 
     Place.of(value)
     return value
+
+
+def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """The dataset; where none is named, a hint of what there is."""
+    if value is not None:
+        return value
+    # The options that are given come first; one that is not has its default later.
+    catalog = context.params.get("catalog") or os.environ.get("HEADRACE_CATALOG") or "published"
+    hint = f"see {context.command_path} --help"
+    with suppress(HeadraceError):
+        hint = _meant(catalog, context.command_path) or hint
+    raise UsageError("which dataset? None is named", hint=hint)
+
+
+def _meant(catalog: str, command: str) -> str:
+    """What a catalog holds, or what it is instead; empty where there is nothing."""
+    from headrace.catalog.place import Place
+    from headrace.catalog.reader import dataset_names, is_dataset
+    from headrace.catalog.store import exists
+
+    place = Place.of(catalog)
+    if is_dataset(place):
+        return f"{place} is a dataset: {command} {place.name} --catalog {place.parent}"
+    names = dataset_names(place) if exists(place) else []
+    some = f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+    return f"{place} holds {some}: {command} {names[0]}" if names else ""
 
 
 def _modules(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,7 +100,7 @@ allow_option = click.option(
     "well. Only code that you trust. May be given several times.",
 )
 pipeline_argument = click.argument("pipeline", metavar="PIPELINE")
-dataset_argument = click.argument("dataset", metavar="DATASET[@VERSION]")
+dataset_argument = click.argument("dataset", metavar="DATASET[@VERSION]", required=False, callback=_named)
 
 
 def overrides(settings: Sequence[str]) -> dict[str, str]:

@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     help="Who runs the stages; auto takes Prefect if an API is configured and answers.",
 )
 @click.option("--partition-bytes", type=click.IntRange(1 << 16), help="Uncompressed bytes that one task works on.")
+@click.option(
+    "--append",
+    is_flag=True,
+    help="Read only files that the latest version was not made of, and publish their rows behind its rows. What was "
+    "learned stays as it is.",
+)
 @click.option("--force", is_flag=True, help="Do all the work anew, also what an earlier run left ready.")
 @catalog_option
 @json_option
@@ -62,6 +68,7 @@ def run(
     gpu_settings: tuple[str, ...],
     orchestrator: Any,
     partition_bytes: int | None,
+    append: bool,
     force: bool,
     catalog: str,
 ) -> None:
@@ -88,6 +95,7 @@ def run(
         gpu=gpu,
         partition_bytes=partition_bytes,
         force=force,
+        append=append,
     )
     set_fields = overrides(settings)
     if led_by.name == "prefect":

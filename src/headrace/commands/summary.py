@@ -23,18 +23,22 @@ def facts(record: RunRecord) -> str:
     published = record.version is not None
     took = seconds_in_words(record.elapsed)
     title = f"{record.dataset}@{record.version}" if published else f"{record.pipeline}: {record.status}"
-    parts = [f"{styled(title, bold=True)}  {took} on {record.engine}, {record.cluster}  (run {record.run_id})"]
+    where = f" on {record.engine}, {record.cluster}" if record.engine else ""
+    parts = [f"{styled(title, bold=True)}  {took}{where}  (run {record.run_id})"]
     if record.error is not None:
         place = f"{record.error.where}: " if record.error.where else ""
         parts.append(f"error[{record.error.code}]: {place}{record.error.message}")
         if record.error.hint:
             parts.append(f"hint: {record.error.hint}")
+    if not record.engine and published:  # the version was there, and nothing was run
+        return "\n".join([*parts, *(f"note: {note}" for note in record.notes)])
     flow: list[list[object]] = [["rows in", record.rows_in], ["filtered", record.rows_filtered]]
     flow += [["quarantined", record.rows_quarantined], ["published", record.rows_published]]
     flow += [["features", record.features]]
     parts += ["", table(flow)]
     if record.quarantined:  # a row may break several rules: these can add up to more
         parts += ["", table([[r, n] for r, n in record.quarantined.items()], ["quarantined for", "rows"])]
+    parts += [f"note: {note}" for note in record.notes]
     parts += [f"file left out: {bad.path}: {bad.reason}" for bad in record.bad_files]
     parts += [f"on the CPU: {fallback}" for fallback in record.fallbacks]
     parts += [f"vocabulary of {column}: {note}" for column, note in record.vocabularies.items()]

@@ -68,6 +68,7 @@ def tag(dataset: str, name: str | None, version: str | None, delete: bool, expec
 def _list(found: Located, name: str | None = None) -> None:
     from headrace.catalog.dataset import near
     from headrace.catalog.refs import refs
+    from headrace.catalog.retired import retirement
 
     by_name = refs(found.store)
     if name is not None and name not in by_name:
@@ -76,10 +77,15 @@ def _list(found: Located, name: str | None = None) -> None:
             hint=f"headrace datasets tag {found.name} {name} VERSION gives it one",
         )
     there = list(by_name.values()) if name is None else [by_name[name]]
-    rows = [[ref.name, ref.version, ref.before, moment(ref.moved_at)] for ref in there]
+    gone = {ref.version: retirement(found.store, ref.version) for ref in there if ref.version is not None}
+    retired = {version: entry.reason for version, entry in gone.items() if entry is not None}
+    rows = [[r.name, r.version, r.before, moment(r.moved_at), retired.get(r.version or 0, "")] for r in there]
+    header = ["name", "version", "before", "since", "retired"]
+    if not retired:
+        rows, header = [row[:-1] for row in rows], header[:-1]
     terminal().show(
-        {"dataset": found.name, "refs": there},
-        lambda: table(rows, ["name", "version", "before", "since"]) or f"{found.name} has no names yet",
+        {"dataset": found.name, "refs": there, "retired": retired},
+        lambda: table(rows, header) or f"{found.name} has no names yet",
     )
 
 

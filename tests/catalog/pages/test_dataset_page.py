@@ -103,13 +103,13 @@ def test_what_it_says_of_ids_splits_baselines_and_files() -> None:
         "state/01-categorified/table-0.parquet",
         "flights@6",
     ]
-    assert found.row("train") == ["train", "1,000", "", "66.7 %", "1", "10.0 kB", "rule of train"]
-    assert found.row("later") == ["later", "0", "", "0.0 %", "0", "0 bytes", "rule of later"]
+    assert found.row("train") == ["train", "1,000", "", "66.7 %", "1", "9.8 KiB", "rule of train"]
+    assert found.row("later") == ["later", "0", "", "0.0 %", "0", "0 B", "rule of later"]
     assert found.row("logistic regression1,000 rows")[1:] == ["late", "train", "0.7500", "0.5000"]
-    assert found.row("test")[1:] in (["0.6250", ABSENT], ["500", "", "33.3 %", "1", "5.0 kB", "rule of test"])
-    assert found.row("train/part-00000.parquet") == ["train/part-00000.parquet", "1,000", "10.0 kB", HASH]
-    assert found.row("state/pipeline.json") == ["state/pipeline.json", "", "123 bytes", HASH]
-    assert found.row("flights-2013-01.parquet") == ["flights-2013-01.parquet", "1,600", "372.8 kB", HASH]
+    assert found.row("test")[1:] in (["0.6250", ABSENT], ["500", "", "33.3 %", "1", "4.9 KiB", "rule of test"])
+    assert found.row("train/part-00000.parquet") == ["train/part-00000.parquet", "1,000", "9.8 KiB", HASH]
+    assert found.row("state/pipeline.json") == ["state/pipeline.json", "", "123 B", HASH]
+    assert found.row("flights-2013-01.parquet") == ["flights-2013-01.parquet", "1,600", "364.1 KiB", HASH]
     assert [row[0] for row in found.rows if row[1:] in (["30"], ["10"])] == ["carrier:pattern", "air_time:range"]
     assert (
         "1,600 rows were read, 1,500 published, 60 filtered and 40 quarantined (2.5 %); files left out: 1."

@@ -26,12 +26,12 @@ def summary(name: str, **more: Any) -> Summary:
 
 def test_a_line_for_each_dataset() -> None:
     found = Page(index_page([summary("ctr"), summary("flights", version=12)], "published", frozenset({"flights"})))
-    rest = ["2026-03-01 09:30 UTC", "1,500", "train 1,000, test 500", "44", "54.4 MB"]
+    rest = ["2026-03-01 09:30 UTC", "1,500", "train 1,000, test 500", "44", "51.9 MiB"]
     assert found.row("ctr") == ["ctr", "3", *rest]
     assert found.row("flights") == ["flights", "12", *rest]
     assert [a["href"] for tag, a in found.elements if tag == "a"] == ["datasets/flights.html"]
     assert "3,000" in found.text
-    assert "108.8 MB" in found.text
+    assert "103.8 MiB" in found.text
 
 
 def test_a_dataset_that_cannot_be_read_says_why() -> None:
