@@ -281,7 +281,7 @@ class Dataset:
             `batch_size`.
         shuffle
             "rows": row groups are permuted, and rows in windows of 32,768. "blocks": row groups are permuted, and rows
-            keep their order in them; nearly twice as fast. Either way a batch has equal parts from `lanes` places of
+            keep their order in them; faster. Either way a batch has equal parts from `lanes` places of
             the split. False: step t has rows `[t * batch_size, (t + 1) * batch_size)` in published order; of several
             ranks, each decodes all row groups.
         seed
@@ -324,8 +324,8 @@ class Dataset:
 
         Notes
         -----
-        Batches are views of memory that is used again once nothing refers to them; up to 65,536 rows share a block, so
-        what is to be kept long is better cloned. Memory: a row group for each lane of the rank and `prefetch` more.
+        Batches are views of memory that is used again once nothing refers to them; up to 96 MiB of them, or one, share
+        a block, so what is to be kept long is better cloned. Memory: a row group for each lane of the rank and `prefetch` more.
         """
         from headrace.catalog.loader import tensors
         from headrace.catalog.loader.loader import Options

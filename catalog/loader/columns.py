@@ -79,13 +79,13 @@ class Contents:
         return pa.schema([column.field for column in self.columns])
 
     @property
-    def chunks(self) -> list[tuple[Column, ...]]:
-        """The columns, a few at a time."""
-        return [self.columns[n : n + TOGETHER] for n in range(0, len(self.columns), TOGETHER)]
-
-    @property
     def ragged(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.ragged)
+
+
+def together(columns: Sequence[Column]) -> list[Sequence[Column]]:
+    """Columns, a few at a time."""
+    return [columns[n : n + TOGETHER] for n in range(0, len(columns), TOGETHER)]
 
 
 def contents(fields: Sequence[ArrowField], columns: Sequence[str], pack: Pack, where: str) -> Contents:

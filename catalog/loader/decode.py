@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.catalog.loader.columns import Column
+from headrace.catalog.loader.permutation import Rows
+from headrace.catalog.loader.plain import Target
 from headrace.catalog.loader.plan import Picked
-from headrace.catalog.loader.slab import Slab
+from headrace.catalog.loader.slab import Memory, Slab
 from headrace.schemas.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -80,6 +82,19 @@ class Room:
     start: int
     stop: int
 
+    def of(self, column: Column) -> Array:
+        """Where values of a column go; not of lists of any length."""
+        target = self.slab.targets[column.entry]
+        if not column.packed:
+            return target[self.place]
+        return target[(*self.place, column.at if column.width is None else slice(column.at, column.at + column.width))]
+
+    def stretches(self, column: Column) -> Iterator[tuple[int, memoryview]]:
+        """The same, stretch by stretch of rows that lie there one behind the other: how many, and their bytes."""
+        target = self.of(column)
+        for part in (target,) if len(self.shape) == 1 else target:
+            yield len(part), part.data.cast("B")
+
 
 def rooms(slab: Slab, slot: int, position: int, width: int, start: int, stop: int) -> Iterator[Room]:
     """Where rows [start, stop) go from a slot's position on: the rest of a step, whole steps, a part of one."""
@@ -98,40 +113,40 @@ def rooms(slab: Slab, slot: int, position: int, width: int, start: int, stop: in
         yield Room(slab, (step, slot, slice(0, stop - start)), (stop - start,), start, stop)
 
 
-def write(arrays: Decoded, columns: Sequence[Column], picked: Picked, places: Sequence[Room]) -> None:
-    """Write picked rows of a row group to where they go, one column after the other.
-
-    What is gathered from stays in the processor's cache while all of its rows are written.
-    """
-    for column in columns:
-        source = arrays[column.name]
-        if column.ragged:
-            _write_lists(source, column, picked, places)
-        elif column.packed:
-            _write_part(source, column, picked, places)
-        elif isinstance(picked, slice):
-            for room in places:
-                part = source[picked.start + room.start : picked.start + room.stop]
-                room.slab.targets[column.entry][room.place] = part.reshape(*room.shape, *part.shape[1:])
-        else:
-            for room in places:
-                target = room.slab.targets[column.entry][room.place]
-                rows = picked[room.start : room.stop]
-                if len(room.shape) == 1:
-                    source.take(rows, axis=0, out=target, mode="clip")  # "raise" would copy once more
-                else:
-                    target[...] = source[rows].reshape(target.shape)
-
-
-def _write_part(source: Array, column: Column, picked: Picked, places: Sequence[Room]) -> None:
-    """Into a matrix."""
-    wide = column.at if column.width is None else slice(column.at, column.at + column.width)
+def targets(column: Column, picked: slice, places: Sequence[Room]) -> list[Target]:
+    """Where rows of a row group that follow one another go, each stretch of them; not into a matrix."""
+    found, row = [], picked.start
     for room in places:
-        if isinstance(picked, slice):
-            part = source[picked.start + room.start : picked.start + room.stop]
-        else:
-            part = source[picked[room.start : room.stop]]
-        room.slab.targets[column.entry][(*room.place, wide)] = part.reshape(*room.shape, *part.shape[1:])
+        for rows, memory in room.stretches(column):
+            found.append(Target(row, row + rows, memory))
+            row += rows
+    return found
+
+
+def span(picked: Picked) -> tuple[int, int]:
+    """The first of the rows that are picked, and the one behind the last."""
+    return (picked.start, picked.stop) if isinstance(picked, slice) else (int(picked.min()), int(picked.max()) + 1)
+
+
+def write(source: Any, column: Column, picked: Picked, places: Sequence[Room], memory: Memory) -> None:
+    """Write picked rows of a column of a row group to where they go.
+
+    They are gathered first, all at once, and then copied: two long calls for which a thread lets the others run, where
+    gathering them in place would be many short ones.
+    """
+    if column.ragged:
+        _write_lists(source, column, picked, places)
+        return
+    part = source[picked] if isinstance(picked, slice) else _gathered(source, column, picked, memory)
+    for room in places:
+        target = room.of(column)
+        target[...] = part[room.start : room.stop].reshape(target.shape)
+
+
+def _gathered(source: Array, column: Column, picked: Rows, memory: Memory) -> Array:
+    part = memory.of(len(picked), column.dtype, column.width)
+    source.take(picked, axis=0, out=part, mode="wrap")  # "raise" would copy once more
+    return part
 
 
 def _write_lists(source: pa.Array, column: Column, picked: Picked, places: Sequence[Room]) -> None:

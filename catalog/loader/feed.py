@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace.catalog.loader.ahead import Ahead
-from headrace.catalog.loader.decode import Room, decoded, rooms, write
+from headrace.catalog.loader.columns import together
+from headrace.catalog.loader.decode import Room, decoded, rooms, span, targets, write
 from headrace.catalog.loader.plan import Share, Task
 from headrace.catalog.loader.shards import Checked, Group, Shards
-from headrace.catalog.loader.slab import Pool, Shape, Slab
+from headrace.catalog.loader.slab import Memory, Pool, Shape, Slab
 from headrace.schemas.errors import HeadraceError, RunError
 
 _LOOK: Final = 1.0
@@ -118,10 +119,10 @@ class Feed:
     # In the threads.
 
     def _run(self) -> None:
-        shards = Shards(self._work.shards)
+        shards, gathered = Shards(self._work.shards), Memory()
         try:
             while (task := self._claimed()) is not None:
-                self._do(task, shards)
+                self._do(task, shards, gathered)
         except BaseException as error:
             with self._changed:
                 self._problem = self._problem or error
@@ -139,21 +140,28 @@ class Feed:
                 self._changed.wait()
             return None
 
-    def _do(self, task: Task, shards: Shards) -> None:
-        group = self._work.groups[task.group]
-        parts = []
-        for place, picked in self._work.share.picks(task):
-            rows = picked.stop - picked.start if isinstance(picked, slice) else len(picked)
-            places = list(self._rooms(task.slot, place - self._work.step * self._work.shape.width, rows))
-            parts.append((picked, places))
-        for columns in self._work.shape.contents.chunks:
+    def _do(self, task: Task, shards: Shards, gathered: Memory) -> None:
+        group, picked = self._work.groups[task.group], self._work.share.picked(task)
+        begin = task.begin - self._work.step * self._work.shape.width
+        places = list(self._rooms(task.slot, begin, task.start + task.rows - task.begin))
+        (first, last), encoded = span(picked), []
+        for column in self._work.shape.contents.columns:
+            if self._stopped:
+                return
+            if (pages := shards.pages(group, column)) is None:
+                encoded.append(column)
+            elif isinstance(picked, slice) and pages.stored == column.dtype and not column.packed:
+                shards.fill(group, pages, targets(column, picked, places))
+            else:
+                write(shards.values(group, pages, column, first, last), column, picked, places, gathered)
+        for columns in together(encoded):
             if self._stopped:
                 return
             arrays = decoded(shards.read(group, columns), columns, group.file.path)
-            for picked, places in parts:
-                write(arrays, columns, picked, places)
+            for column in columns:
+                write(arrays[column.name], column, picked, places, gathered)
         with self._changed:
-            for room in (room for _, places in parts for room in places):
+            for room in places:
                 room.slab.missing -= room.stop - room.start
             self._changed.notify_all()
 

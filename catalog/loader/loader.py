@@ -12,7 +12,7 @@ from headrace.catalog.loader.columns import Contents, Pack, contents
 from headrace.catalog.loader.feed import Feed, Work
 from headrace.catalog.loader.order import DropLast, Order, Shuffle, at_least, check_world, default_lanes
 from headrace.catalog.loader.plan import Plan, Share
-from headrace.catalog.loader.shards import Checked, groups_of
+from headrace.catalog.loader.shards import Checked, Known, groups_of
 from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
 from headrace.catalog.loader.state import check_state, state_of
 from headrace.catalog.reader import Dataset
@@ -64,6 +64,7 @@ class Loader:
         self._order = _order(options)
         self._allocate = allocate or aligned
         self._pool = Pool(0, self._allocate)
+        self._known: Known = {}
         self._deliver = deliver or (lambda batches: batches)
         self._epoch = self._step = self._start = 0
         check_world(self._order, options.rank, options.world_size)
@@ -125,9 +126,9 @@ class Loader:
 
     def _batches(self, share: Share, start: int) -> Iterator[Batch]:
         options = self._options
-        shape = Shape.of(self._contents, share)
+        shape = Shape.of(self._contents, share, max(group.rows for group in self._groups))
         cutter = Cutter(shape, share, options.drop_last == "pad")
-        shards = Checked(self._dataset, self._contents.schema, options.page_checksums)
+        shards = Checked(self._dataset, self._contents.schema, options.page_checksums, self._known)
         prefetch = options.threads if options.prefetch is None else options.prefetch
         work = Work(share, start, shape, self._groups, shards, options.threads, prefetch)
         if self._pool.size != shape.bytes:

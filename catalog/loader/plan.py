@@ -68,8 +68,8 @@ class Share(Protocol):
     def tasks(self, step: int) -> list[Task]:
         """What is read from a step on, in the order in which it is needed."""
 
-    def picks(self, task: Task) -> Iterator[tuple[int, Picked]]:
-        """The task's rows, part by part: the slot's position of the first, and which rows of the row group."""
+    def picked(self, task: Task) -> Picked:
+        """Which rows of the row group are wanted, from the slot's position `task.begin` on."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,13 @@ class Laned:
             yield Task(groups[at], slot, first - start, last - first, first - starts[at], place - start)
             place = last
 
-    def picks(self, task: Task) -> Iterator[tuple[int, Picked]]:
+    def picked(self, task: Task) -> Picked:
+        if self._plan.order.shuffle == "blocks":
+            return slice(task.first + task.begin - task.start, task.first + task.rows)
+        return np.concatenate(list(self._windows(task)))
+
+    def _windows(self, task: Task) -> Iterator[Rows]:
         order = self._plan.order
-        if order.shuffle == "blocks":
-            yield task.begin, slice(task.first + task.begin - task.start, task.first + task.rows)
-            return
         for offset in range(0, task.rows, WINDOW_ROWS):
             rows = min(WINDOW_ROWS, task.rows - offset)
             start = task.start + offset
@@ -158,8 +160,7 @@ class Laned:
                 rows, seed=order.seed, epoch=self._plan.epoch, stream=WINDOW, lane=self._lanes[task.slot], start=start
             )
             picked += task.first + offset
-            skipped = max(task.begin - start, 0)
-            yield start + skipped, picked[skipped:]
+            yield picked[max(task.begin - start, 0) :]
 
 
 class Sliced:
@@ -186,14 +187,12 @@ class Sliced:
                 found.append(Task(group, 0, start, stop - start, 0, max(start, begin)))
         return found
 
-    def picks(self, task: Task) -> Iterator[tuple[int, Picked]]:
+    def picked(self, task: Task) -> Picked:
         stop = task.start + task.rows
         first = self._plan.line[1][task.group]
         if len(self._lanes) == self._plan.order.lanes:  # a rank alone gets all
-            yield task.begin, slice(task.begin - first, stop - first)
-            return
-        for start in range(task.begin, stop, WINDOW_ROWS):
-            yield start, self._places(start, min(start + WINDOW_ROWS, stop)) - first
+            return slice(task.begin - first, stop - first)
+        return self._places(task.begin, stop) - first
 
     def _cuts(self, rows: int) -> list[tuple[int, int]]:
         """Where in a step of so many rows the rank's lanes begin and end."""

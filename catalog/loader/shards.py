@@ -6,25 +6,39 @@ A shard is a file on this machine, or of a dataset that was opened without a cac
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalog.direct import DirectShard, Source
 from headrace.catalog.loader.columns import Column
+from headrace.catalog.loader.plain import Pages, Target, fill, pages_of
+from headrace.catalog.loader.slab import Memory
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
 from headrace.schemas.errors import DataError
 
 OPEN: Final = 128
 """Shards that a thread keeps open."""
+
+KNOWN: Final = 20_000
+"""Columns of row groups whose pages are kept for the epochs that follow: some 10 MB."""
+
+IN_PLACE: Final = hasattr(os, "preadv")
+
+Array = npt.NDArray[Any]
+Known = dict[tuple[str, int, str], Pages | None]
+"""By shard, row group and column."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +59,79 @@ def groups_of(files: Sequence[File]) -> tuple[Group, ...]:
 
 
 class Opened(Protocol):
-    """A shard that one thread has open: a `pq.ParquetFile` or a `DirectShard`."""
+    """A shard that one thread has open: a `LocalShard` or a `DirectShard`."""
 
-    @property
-    def num_row_groups(self) -> int: ...
-    @property
-    def schema_arrow(self) -> pa.Schema: ...
+    num_row_groups: int
+    schema_arrow: pa.Schema
+
     def read_row_group(self, number: int, columns: Sequence[str], use_threads: bool = ...) -> pa.Table: ...
     def close(self) -> None: ...
 
 
-class Checked:
-    """Where shards lie, each looked at once for all threads."""
+class LocalShard:
+    """A shard on this machine, open for one thread.
 
-    def __init__(self, dataset: Dataset, schema: pa.Schema, page_checksums: bool) -> None:
+    Parameters
+    ----------
+    page_checksums
+        Compare those of all pages, which Arrow does: no column is read without decoding it.
+    """
+
+    def __init__(self, path: Path, page_checksums: bool) -> None:
+        self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=page_checksums)
+        self._plain = None if page_checksums or not IN_PLACE else path.open("rb", buffering=0)
+        self._group: tuple[int, Any] = (-1, None)
+        self.num_row_groups: int = self._file.num_row_groups
+        self.schema_arrow: pa.Schema = self._file.schema_arrow
+
+    def read_row_group(self, number: int, columns: Sequence[str], use_threads: bool = False) -> pa.Table:
+        return self._file.read_row_group(number, columns=list(columns), use_threads=use_threads)
+
+    def pages(self, number: int, column: Column) -> Pages | None:
+        """Where a column's values lie in a row group, if they lie there as they do in memory."""
+        if self._plain is None or column.name not in self._leaves:
+            return None
+        if self._group[0] != number:
+            self._group = number, self._file.metadata.row_group(number)
+        return pages_of(self._group[1].column(self._leaves[column.name]), column.dtype, self._mapped)
+
+    def fill(self, pages: Pages, targets: Sequence[Target]) -> None:
+        assert self._plain is not None
+        if not fill(self._plain.fileno(), pages, targets):
+            raise OSError("it ends too early")
+
+    def close(self) -> None:
+        self._file.close()
+        if self._plain is not None:
+            self._plain.close()
+
+    @cached_property
+    def _mapped(self) -> mmap.mmap:
+        assert self._plain is not None
+        return mmap.mmap(self._plain.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @cached_property
+    def _leaves(self) -> dict[str, int]:
+        """Where in a row group each column is that is neither a list nor has nulls."""
+        schema = self._file.schema
+        columns = [schema.column(n) for n in range(len(schema))]
+        return {c.path: n for n, c in enumerate(columns) if not c.max_definition_level and not c.max_repetition_level}
+
+
+class Checked:
+    """Where shards lie, each looked at once for all threads.
+
+    Parameters
+    ----------
+    known
+        Pages that were found in an epoch before; more are added.
+    """
+
+    def __init__(self, dataset: Dataset, schema: pa.Schema, page_checksums: bool, known: Known) -> None:
         self.schema = schema
         self.page_checksums = page_checksums
         self.fetches = dataset.place.remote and not dataset.access.direct
+        self.known = known
         self._dataset = dataset
         self._paths: dict[str, Path | str] = {}
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
@@ -82,14 +152,14 @@ class Checked:
         """For one thread. A file that was removed from the cache since `path` named it is fetched again."""
         access, build = self._dataset.access, self._dataset.build_of(file)
         if not access.direct:
-            opened: Opened = access.read(build, file, self._mapped)
+            opened: Opened = access.read(build, file, self._local)
             return opened
         source = access.source(build, file)
         with self._only(key := file.sha256 + file.path):
             return DirectShard(source, self._footer(source, key), self.schema.names)
 
-    def _mapped(self, path: Path) -> pq.ParquetFile:
-        return pq.ParquetFile(path, memory_map=True, page_checksum_verification=self.page_checksums)
+    def _local(self, path: Path) -> LocalShard:
+        return LocalShard(path, self.page_checksums)
 
     @contextlib.contextmanager
     def _only(self, key: str) -> Iterator[None]:
@@ -138,16 +208,44 @@ class Shards:
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
         self._open: OrderedDict[Path | str, Opened] = OrderedDict()
+        self._memory = Memory()
+
+    def pages(self, group: Group, column: Column) -> Pages | None:
+        """Where the values of a column lie as they are in memory; None where they do not, and `read` has to decode.
+
+        Raises as `read` does.
+        """
+        key = (group.file.path, group.number, column.name)
+        if key not in self._checked.known:
+            path = self._checked.path(group.file)
+            with self._named(path):
+                file = self._file(path, group.file)
+                found = file.pages(group.number, column) if isinstance(file, LocalShard) else None
+            found = found if found and found.rows[-1] == group.rows else None
+            if len(self._checked.known) >= KNOWN:
+                return found
+            self._checked.known[key] = found
+        return self._checked.known[key]
+
+    def values(self, group: Group, pages: Pages, column: Column, first: int, last: int) -> Array:
+        """A column whose rows [first, last) are read, until the next is; the others are of no meaning."""
+        held = self._memory.of(group.rows, pages.stored)
+        self.fill(group, pages, [Target(first, last, held[first:last].data.cast("B"))])
+        return held.astype(column.dtype, copy=False)
+
+    def fill(self, group: Group, pages: Pages, targets: Sequence[Target]) -> None:
+        """Read rows that follow one another to where they go. Raises DataError if the shard ends too early."""
+        path = self._checked.path(group.file)
+        with self._named(path):
+            file = self._file(path, group.file)
+            assert isinstance(file, LocalShard)
+            file.fill(pages, targets)
 
     def read(self, group: Group, columns: Sequence[Column]) -> pa.Table:
         """Some columns of a row group. Raises DataError that names the shard if it cannot be decoded."""
         path = self._checked.path(group.file)
         with self._named(path):
-            file = self._open.get(path) or self._opened(path, group.file)
-            self._open[path] = file
-            self._open.move_to_end(path)
-            while len(self._open) > OPEN:
-                self._open.popitem(last=False)[1].close()
+            file = self._file(path, group.file)
             table = file.read_row_group(group.number, columns=[column.name for column in columns], use_threads=False)
         if table.num_rows != group.rows:
             raise self._checked.damaged(
@@ -158,6 +256,14 @@ class Shards:
     def close(self) -> None:
         while self._open:
             self._open.popitem()[1].close()
+
+    def _file(self, path: Path | str, file: File) -> Opened:
+        opened = self._open.get(path) or self._opened(path, file)
+        self._open[path] = opened
+        self._open.move_to_end(path)
+        while len(self._open) > OPEN:
+            self._open.popitem(last=False)[1].close()
+        return opened
 
     def _opened(self, path: Path | str, file: File) -> Opened:
         opened = self._checked.open(file)

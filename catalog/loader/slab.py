@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Final
@@ -21,7 +21,10 @@ Allocate = Callable[[int], Array]
 """Bytes to an array of so many UInt8."""
 
 ROWS: Final = 65_536
-"""A slab holds this many rows, so that small batches are written together, or one step if that is more."""
+"""A slab holds at least this many rows, so that small batches are written together."""
+
+BYTES: Final = 96 << 20
+"""And no more than this, if that is more than one step."""
 
 _PAGE: Final = 4096
 
@@ -39,9 +42,11 @@ class Shape:
     steps: int
 
     @classmethod
-    def of(cls, contents: Contents, share: Share) -> Shape:
-        rows = max(share.slots * share.width, 1)
-        return cls(contents, share.slots, share.width, max(min(ROWS // rows, share.steps), 1))
+    def of(cls, contents: Contents, share: Share, group_rows: int) -> Shape:
+        """As many steps as a row group of so many rows fills of a slot: they are written by one copy a column."""
+        step = cls(contents, share.slots, share.width, 1)
+        steps = max(ROWS // max(share.slots * share.width, 1), group_rows // max(share.width, 1))
+        return replace(step, steps=max(min(steps, BYTES // max(step.bytes, 1), share.steps), 1))
 
     @property
     def stretch(self) -> int:
@@ -115,6 +120,21 @@ def aligned(size: int) -> Array:
     memory = np.empty(size + _PAGE, np.uint8)
     start = -memory.ctypes.data % _PAGE
     return memory[start : start + size]
+
+
+class Memory:
+    """What a thread uses again for a column at a time: what was handed out last is gone with the next."""
+
+    def __init__(self) -> None:
+        self._held = aligned(0)
+
+    def of(self, rows: int, dtype: np.dtype[Any], width: int | None = None) -> Array:
+        """[rows] or [rows, width], of old values."""
+        shape = (rows,) if width is None else (rows, width)
+        size = prod(shape) * dtype.itemsize
+        if len(self._held) < size:
+            self._held = aligned(size)
+        return self._held[:size].view(dtype).reshape(shape)
 
 
 class Pool:

@@ -48,10 +48,10 @@ def read(share: Share, plan: Plan, step: int = 0) -> list[list[npt.NDArray[np.in
     starts = np.concatenate([[0], np.cumsum(plan.groups)])
     slots = np.full((share.slots, share.steps * share.width), -1, np.int64)
     for task in share.tasks(step):
-        for place, picked in share.picks(task):
-            rows = np.arange(plan.groups[task.group], dtype=np.int64)[picked] + starts[task.group]
-            assert (slots[task.slot, place : place + len(rows)] == -1).all()
-            slots[task.slot, place : place + len(rows)] = rows
+        rows = np.arange(plan.groups[task.group], dtype=np.int64)[share.picked(task)] + starts[task.group]
+        place = slice(task.begin, task.begin + len(rows))
+        assert (slots[task.slot, place] == -1).all()
+        slots[task.slot, place] = rows
     steps = slots.reshape(share.slots, share.steps, share.width)
     found = []
     for number in range(step, share.steps):

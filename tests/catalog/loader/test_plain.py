@@ -1,0 +1,145 @@
+"""Pages that are read into place: what Arrow reads of the same file, or nothing."""
+
+from __future__ import annotations
+
+import mmap
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.catalog.loader.plain import Pages, Target, fill, pages_of
+
+ROWS = 50_000  # more than two pages, which Arrow ends after 20,000 rows
+NUMBERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
+PLAIN: dict[str, Any] = {"compression": "none", "use_dictionary": False, "data_page_version": "1.0"}
+
+
+def column(dtype: str, rows: int = ROWS) -> npt.NDArray[Any]:
+    draw = np.random.default_rng(0)
+    if dtype.startswith("float"):
+        return draw.normal(size=rows).astype(dtype)
+    limits = np.iinfo(dtype)
+    return draw.integers(limits.min, limits.max, rows, dtype=dtype, endpoint=True)
+
+
+def written(path: Path, values: Any, *, nullable: bool = False, **options: Any) -> pq.ColumnChunkMetaData:
+    array = pa.array(values)
+    schema = pa.schema([pa.field("x", array.type, nullable)])
+    pq.write_table(pa.table([array], schema=schema), path, **PLAIN | options)
+    return pq.read_metadata(path).row_group(0).column(0)
+
+
+def pages(path: Path, chunk: pq.ColumnChunkMetaData, dtype: str) -> Pages | None:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return pages_of(chunk, np.dtype(dtype), mapped)
+
+
+def read(path: Path, found: Pages, *cuts: int) -> npt.NDArray[Any] | None:
+    """Rows from the first cut to the last, each stretch to memory of its own."""
+    parts = [np.zeros(stop - start, found.stored) for start, stop in pairwise(cuts)]
+    bounds = zip(cuts, cuts[1:], parts, strict=False)
+    with path.open("rb") as file:
+        whole = fill(file.fileno(), found, [Target(a, z, part.data.cast("B")) for a, z, part in bounds])
+    return np.concatenate(parts) if whole else None
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_numbers_are_those_that_were_written(tmp_path: Path, dtype: str, statistics: bool, checksums: bool) -> None:
+    values = column(dtype)
+    options = {"write_statistics": statistics, "write_page_checksum": checksums}
+    found = pages(tmp_path / "f", written(tmp_path / "f", values, **options), dtype)
+    assert found is not None
+    assert found.rows == (0, 20_000, 40_000, 50_000)
+    got = read(tmp_path / "f", found, 0, ROWS)
+    assert got is not None
+    assert np.array_equal(got.astype(dtype), values)
+
+
+@given(cuts=st.lists(st.integers(0, ROWS), min_size=2, max_size=6, unique=True).map(sorted))
+@settings(max_examples=30)
+def test_any_rows_go_to_any_places(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
+    path = tmp_path_factory.getbasetemp() / "rows.parquet"
+    values = column("float32")
+    chunk = pq.read_metadata(path).row_group(0).column(0) if path.exists() else written(path, values)
+    found = pages(path, chunk, "float32")
+    assert found is not None
+    got = read(path, found, *cuts)
+    assert got is not None
+    assert np.array_equal(got, values[cuts[0] : cuts[-1]])
+
+
+def test_more_places_than_the_system_takes_in_one_call(tmp_path: Path) -> None:
+    found = pages(tmp_path / "f", written(tmp_path / "f", column("int64")), "int64")
+    assert found is not None
+    got = read(tmp_path / "f", found, *range(0, ROWS + 1, 20))
+    assert got is not None
+    assert np.array_equal(got, column("int64"))
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (column("int32") % 100, {"use_dictionary": True}),
+        (column("int32"), {"compression": "zstd"}),
+        (column("int32"), {"data_page_version": "2.0"}),
+        (column("float32"), {"column_encoding": {"x": "BYTE_STREAM_SPLIT"}}),
+        (column("int32"), {"column_encoding": {"x": "DELTA_BINARY_PACKED"}}),
+        (column("int8") > 0, {}),
+        (column("float32").astype("float16"), {}),
+        (["a", "b"] * 9, {}),
+        (np.array([], "int32"), {}),
+    ],
+    ids=["dictionary", "compressed", "second version", "split bytes", "deltas", "bits", "halves", "text", "no rows"],
+)
+def test_what_is_stored_in_another_way_is_left_to_arrow(tmp_path: Path, values: Any, options: dict[str, Any]) -> None:
+    dtype = values.dtype.name if isinstance(values, np.ndarray) else "int32"
+    chunk = written(tmp_path / "f", values, **options)
+    assert pages(tmp_path / "f", chunk, dtype) in (None, Pages((), (0,), np.dtype("int32")))
+
+
+def test_levels_of_nulls_are_no_values(tmp_path: Path) -> None:
+    chunk = written(tmp_path / "f", column("int32"), nullable=True)
+    assert pages(tmp_path / "f", chunk, "int32") is None
+
+
+def test_another_type_than_the_columns_is_left_to_arrow(tmp_path: Path) -> None:
+    chunk = written(tmp_path / "f", column("int32"))
+    for dtype in ("float32", "int64", "uint64", "bool"):
+        assert pages(tmp_path / "f", chunk, dtype) is None
+
+
+@given(data=st.data())
+@settings(max_examples=300)
+def test_a_flip_in_a_header_gives_the_same_places_or_none(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "flips.parquet"
+    chunk = pq.read_metadata(path).row_group(0).column(0) if path.exists() else written(path, column("float64"))
+    found = pages(path, chunk, "float64")
+    assert found is not None
+    ends = [chunk.data_page_offset, *(s + 8 * n for s, n in zip(found.starts, np.diff(found.rows), strict=True))]
+    headers = [at for end, start in zip(ends, found.starts, strict=False) for at in range(end, start)]
+    flipped = bytearray(path.read_bytes())
+    flipped[data.draw(st.sampled_from(headers))] ^= 1 << data.draw(st.integers(0, 7))
+    with mmap.mmap(-1, len(flipped)) as memory:
+        memory[:] = bytes(flipped)
+        assert pages_of(chunk, np.dtype("float64"), memory) in (None, found)
+
+
+def test_a_file_that_ends_too_early_is_told(tmp_path: Path) -> None:
+    found = pages(tmp_path / "f", written(tmp_path / "f", column("int64")), "int64")
+    assert found is not None
+    data = (tmp_path / "f").read_bytes()
+    (tmp_path / "f").write_bytes(data[: found.starts[-1] + 80_000 - 1])
+    assert read(tmp_path / "f", found, 0, ROWS) is None
+    assert read(tmp_path / "f", found, 0, ROWS - 1) is not None
