@@ -45,7 +45,7 @@ def measured(part: str, options: argparse.Namespace) -> Any:
         case "memory":
             return parts.memory(data.wide(work, options.rows, _SHARD), 5, say)
         case "first":
-            return parts.first(data.wide(work, options.shards * _TINY_SHARD, _TINY_SHARD), 5, say)
+            return parts.first(data.wide(work, options.shards * _TINY_SHARD, _TINY_SHARD), options.rounds, say)
         case "s3":
             return parts.s3(some(), _servers(options), 2, work, say)
         case _:

@@ -1,6 +1,8 @@
 """What is measured in a process of its own: imports first, then the job, with times and memory taken inside.
 
-python -m benchmarks.loader.alone '{"do": "epochs", "uri": "...", "shuffle": "rows", "epochs": 5}' RESULT
+    python -m benchmarks.loader.alone '{"do": "epochs", "uri": "...", "shuffle": "rows", "epochs": 5}' RESULT
+
+RESULT gets what the job's function returns, as JSON.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ def first(uri: str) -> dict[str, float]:
     began = time.perf_counter()
     dataset = open_dataset(uri)
     opened = time.perf_counter()
-    loader = dataset.torch_loader("train", columns=dataset.columns, batch_size=BATCH, threads=THREADS)
+    loader = dataset.torch_loader("train", columns=dataset.columns, batch_size=BATCH, drop_last=False, threads=THREADS)
     steps = len(loader)
     made = time.perf_counter()
     planned = len(opens.names())

@@ -21,7 +21,7 @@ from headrace.catalog.build import building
 from headrace.catalog.commit import publish
 from headrace.catalog.manifest import Column, Manifest, Producer, RowOrder, Split
 from headrace.catalog.reader import open_dataset
-from headrace.catalog.shards import ROW_GROUP_ROWS, shard_path, write_table
+from headrace.catalog.shards import shard_path, write_table
 
 CATALOG: Final = "catalog"
 
@@ -131,8 +131,3 @@ def rows_of(start: int, count: int) -> pa.Table:
     named = zip(_dictionaries(), CARDINALITIES, strict=True)
     columns |= {name: random.integers(0, values, count, np.int32) for name, values in named}
     return pa.table(columns)
-
-
-def group_of(row: int) -> int:
-    """Which row group the number of a row of `wide` is in, where shards hold whole row groups."""
-    return row // ROW_GROUP_ROWS

@@ -35,20 +35,20 @@ def throughput(data: Sequence[Made], rounds: int, epochs: int, say: Say) -> list
         jobs: dict[str, dict[str, Any]] = {RAW: {"do": "raw", "uri": made.uri, "epochs": epochs}}
         for name, shuffle in SHUFFLES.items():
             jobs[name] = {"do": "epochs", "uri": made.uri, "shuffle": shuffle, "epochs": epochs}
-        found.append({"data": asdict(made), "runs": turns(jobs, rounds, say)})
+        found.append({"data": told(made), "runs": turns(jobs, rounds, say)})
     return found
 
 
 def memory(made: Made, epochs: int, say: Say) -> dict[str, Any]:
     """What a process holds after each epoch of `rows` and of `blocks`."""
     jobs = {name: {"do": "epochs", "uri": made.uri, "shuffle": name, "epochs": epochs} for name in ("rows", "blocks")}
-    return {"data": asdict(made), "runs": turns(jobs, 1, say)}
+    return {"data": told(made), "runs": turns(jobs, 1, say)}
 
 
 def first(made: Made, rounds: int, say: Say) -> dict[str, Any]:
     """How long the first batch takes, and how many shards were opened for it."""
     runs = turns({"first batch": {"do": "first", "uri": made.uri}}, rounds, say)
-    return {"data": asdict(made), "runs": runs["first batch"]}
+    return {"data": told(made), "runs": runs["first batch"]}
 
 
 def s3(
@@ -73,7 +73,7 @@ def s3(
                         runs[name].append(alone(job, server.environment))
                         say(f"{server.name} {name}: {_seconds(runs[name][-1])}")
             found.append({"server": server.name, "runs": runs})
-    return {"data": asdict(made), "servers": found}
+    return {"data": told(made), "servers": found}
 
 
 def peers(made: Made, pythons: Mapping[str, str], seconds: float, rounds: int, work: Path, say: Say) -> dict[str, Any]:
@@ -105,7 +105,12 @@ def peers(made: Made, pythons: Mapping[str, str], seconds: float, rounds: int, w
     for name, why in failures.items():
         say(f"{name}: {why}")
     runs = {name: of for name, of in found.items() if name not in failures}
-    return {"data": asdict(made), "seconds": seconds, "runs": runs, "left_out": left_out | failures}
+    return {"data": told(made), "seconds": seconds, "runs": runs, "left_out": left_out | failures}
+
+
+def told(made: Made) -> dict[str, Any]:
+    """A dataset in the result: by its name, not by where it lies."""
+    return {"dataset": Path(made.uri).name} | {key: value for key, value in asdict(made).items() if key != "uri"}
 
 
 def _mds(made: Made, work: Path) -> Path:
@@ -141,8 +146,5 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
 
 
 def _seconds(run: Mapping[str, Any]) -> str:
-    return (
-        " ".join(f"{epoch['seconds']:.2f}" for epoch in run["epochs"])
-        if "epochs" in run
-        else f"{run['all_ms'] / 1e3:.2f}"
-    )
+    epochs = run.get("epochs") or [{"seconds": run["all_ms"] / 1e3}]
+    return " ".join(f"{epoch['seconds']:.2f}" for epoch in epochs) + " s"
