@@ -94,10 +94,15 @@ def _filled(build: Build, rows: pl.DataFrame) -> Manifest:
 
 @pytest.fixture
 def run(folder: Path, tmp_path: Path) -> Run:
-    """Run a block after the page's first one, in its own Python, and give what an expression then is."""
+    """Run a block after the page's first one, in its own Python, and give what an expression then is.
+
+    The process ends without Python's own end: Arrow's threads may still hold files of other libraries that are written
+    in Python, and some of those processes abort then, after everything was read.
+    """
 
     def one(code: str, expression: str, *, before: str = "", warnings: str = "error") -> Any:
         script = f"{WITHOUT_HEADRACE}{before}\n{FIRST}\n{code}\nimport json\nprint('\\n' + json.dumps({expression}))"
+        script += "\nimport os\nsys.stdout.flush()\nos._exit(0)"
         words = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.environ.get("SPARK", "")}
         done = subprocess.run(
             [sys.executable, "-W", warnings, "-c", script],
