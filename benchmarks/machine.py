@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-_PACKAGES = ("headrace", "polars", "pyarrow", "pandas", "scikit-learn", "numpy")
+_PACKAGES = ("headrace", "polars", "pyarrow", "pandas", "scikit-learn", "numpy", "torch", "obstore")
 
 
 def describe(data: Path) -> dict[str, object]:

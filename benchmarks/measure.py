@@ -139,7 +139,7 @@ def _watch(process: subprocess.Popen[bytes], limit: float, sample: Callable[[Seq
     end = time.monotonic() + limit
     try:
         while process.poll() is None:
-            members = _tree(process.pid)[1:]
+            members = tree(process.pid)[1:]
             peak = max(peak, sum(map(_resident_pages, members)) * page)
             sample(members)
             if time.monotonic() > end:
@@ -154,7 +154,7 @@ def _watch(process: subprocess.Popen[bytes], limit: float, sample: Callable[[Seq
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the launcher and its descendants: asked first, killed if they are still there five seconds later."""
-    members = {member: _started(member) for member in reversed(_tree(process.pid))}
+    members = {member: _started(member) for member in reversed(tree(process.pid))}
     for number in (signal.SIGTERM, signal.SIGKILL):
         for member, started in members.items():
             if started and _started(member) == started:  # else it has ended, and its number may be another's
@@ -176,7 +176,7 @@ def _started(pid: int) -> str:
     return "" if state == "Z" else fields[18]
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
     members = [pid]
     for member in members:  # grows while it is walked: children follow their parents
         try:
