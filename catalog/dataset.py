@@ -325,7 +325,8 @@ class Dataset:
         Notes
         -----
         Batches are views of memory that is used again once nothing refers to them; up to 96 MiB of them, or one, share
-        a block, so what is to be kept long is better cloned. Memory: a row group for each lane of the rank and `prefetch` more.
+        a block, so what is to be kept long is better cloned. Memory: a row group for each lane of the rank and
+        `prefetch` more.
         """
         from headrace.catalog.loader import tensors
         from headrace.catalog.loader.loader import Options
