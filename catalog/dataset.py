@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Unpack
 
 import polars as pl
 import pyarrow as pa
@@ -23,7 +23,7 @@ from headrace.catalog.records import File, FileRef
 from headrace.schemas.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from headrace.catalog.loader.loader import Loader
+    from headrace.catalog.loader.loader import Asked, Loader
 
 Checking = Literal["cache", "always"]
 
@@ -328,39 +328,26 @@ class Dataset:
         a block, so what is to be kept long is better cloned. Memory: a row group for each lane of the rank and
         `prefetch` more.
         """
+        devices.require("torch", "torch")
         from headrace.catalog.loader import tensors
         from headrace.catalog.loader.loader import Options
 
         order = (batch_size, rank, world_size, shuffle, seed, drop_last)
-        options = Options(columns, *order, pack or {}, lanes, threads, prefetch, page_checksums)
+        options = Options(columns, *order, pack, lanes, threads, prefetch, page_checksums)
         return tensors.loader(self, split, options, device)
 
-    def numpy_loader(
-        self,
-        split: str,
-        columns: Sequence[str] | None = None,
-        *,
-        batch_size: int = 65_536,
-        rank: int = 0,
-        world_size: int = 1,
-        shuffle: Literal["rows", "blocks", False] = "rows",
-        seed: int = 0,
-        drop_last: Literal[True, False, "pad"] = True,
-        pack: Mapping[str, Sequence[str]] | None = None,
-        lanes: int | None = None,
-        threads: int = 2,
-        prefetch: int | None = None,
-        page_checksums: bool = False,
-    ) -> Loader:
+    def numpy_loader(self, split: str, columns: Sequence[str] | None = None, **options: Unpack[Asked]) -> Loader:
         """What `torch_loader` gives, as `numpy.ndarray`s: the same rows in the same order, without torch.
 
-        For JAX, pass the arrays to `jax.device_put`.
+        Parameters
+        ----------
+        options
+            As of `torch_loader`, but for `device`.
         """
+        devices.require("numpy", "build")
         from headrace.catalog.loader.loader import Loader, Options
 
-        order = (batch_size, rank, world_size, shuffle, seed, drop_last)
-        options = Options(columns, *order, pack or {}, lanes, threads, prefetch, page_checksums)
-        return Loader(self, split, options)
+        return Loader(self, split, Options(columns, **options))
 
     def _wanted(self, split: str, columns: Sequence[str] | None, as_files: bool = True) -> devices.Wanted:
         files = tuple(self.files(split)) if as_files else ()

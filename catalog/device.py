@@ -69,12 +69,17 @@ def frame(wanted: Wanted) -> Any:
             return cudf.DataFrame.from_pylibcudf(_decoded(wanted))[wanted.schema.names]
 
 
+def require(package: str, extra: str) -> None:
+    """Raise CapabilityError unless a package is installed, which comes with an extra."""
+    if util.find_spec(package) is None:
+        raise CapabilityError(f"{package} is not installed", hint=f"pip install 'headrace[{extra}]'")
+
+
 def tensors(wanted: Wanted, device: str, arrow: Callable[[], pa.Table]) -> dict[str, Any]:
     """The columns as tensors on a device. See `Dataset.torch`; `arrow` reads them into this process's memory."""
     index = device_index(device)
     check_tensors(wanted.schema, wanted.where)
-    if util.find_spec("torch") is None:
-        raise CapabilityError("torch is not installed", hint="pip install 'headrace[torch]'")
+    require("torch", "torch")
     import torch
 
     if index is None:

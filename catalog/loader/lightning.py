@@ -23,6 +23,11 @@ class DatasetModule(LightningDataModule):
     options
         As of `Dataset.torch_loader`, but for `rank` and `world_size`, which the trainer knows.
 
+    Raises
+    ------
+    UsageError
+        A split that the dataset has not.
+
     Notes
     -----
     Each epoch has an order of its own. A run that goes on from a checkpoint, `trainer.fit(..., ckpt_path=...)`, goes on
@@ -48,6 +53,12 @@ class DatasetModule(LightningDataModule):
         self._dataset = dataset
         self._splits = {"train": train, "validation": validation, "test": test}
         self._options = options
+        for split in filter(None, self._splits.values()):
+            dataset.split(split)
+
+    def __str__(self) -> str:
+        splits = ", ".join(f"{use}={split!r}" for use, split in self._splits.items() if split)
+        return f"DatasetModule({self._dataset.name}@{self._dataset.version}: {splits})"
 
     def train_dataloader(self) -> Epochs:
         return Epochs(self._loader("train", self._options))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
 
 from headrace.catalog.loader.batches import Batch, Cutter
 from headrace.catalog.loader.columns import Contents, Pack, contents
 from headrace.catalog.loader.feed import Feed, Work
 from headrace.catalog.loader.order import DropLast, Order, Shuffle, at_least, check_world, default_lanes
-from headrace.catalog.loader.plan import Plan, Share
+from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
 from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
 from headrace.catalog.loader.state import check_state, state_of
@@ -33,18 +33,35 @@ class Options:
     shuffle: Shuffle = "rows"
     seed: int = 0
     drop_last: DropLast = True
-    pack: Pack = field(default_factory=dict)
+    pack: Pack | None = None
     lanes: int | None = None
     threads: int = 2
     prefetch: int | None = None
     page_checksums: bool = False
 
 
+class Asked(TypedDict, total=False):
+    """The options but for `columns`, as keywords."""
+
+    batch_size: int
+    rank: int
+    world_size: int
+    shuffle: Shuffle
+    seed: int
+    drop_last: DropLast
+    pack: Pack | None
+    lanes: int | None
+    threads: int
+    prefetch: int | None
+    page_checksums: bool
+
+
 class Loader:
     """Batches of a split, one epoch an iteration.
 
     ``len(loader)`` is the steps of an epoch. Each iteration begins with the epoch's first step, but for the one that
-    follows `load_state_dict`. Its threads live from the first batch to the last, or to where it is left.
+    follows `load_state_dict`. Its threads live from the first batch to the last, or to where it is left. Of several
+    iterations at once, the state is that of the one that began last.
     """
 
     def __init__(
@@ -67,6 +84,7 @@ class Loader:
         self._known: Known = {}
         self._deliver = deliver or (lambda batches: batches)
         self._epoch = self._step = self._start = 0
+        self._latest = object()
         check_world(self._order, options.rank, options.world_size)
         at_least("threads", options.threads, 1)
         if options.prefetch is not None:
@@ -119,13 +137,26 @@ class Loader:
     def __len__(self) -> int:
         return self._plan().steps
 
-    def __iter__(self) -> Iterator[Batch]:
-        start, self._start = self._start, 0
-        self._step = start
-        return self._batches(self._plan().share(self._options.rank, self._options.world_size), start)
+    def __repr__(self) -> str:
+        options, order = self._options, self._order
+        return (
+            f"Loader({self._dataset.name}@{self._dataset.version} {self._split}: epoch {self._epoch}, "
+            f"step {self._step:,} of {len(self):,}; batch_size={order.batch_size}, shuffle={order.shuffle!r}, "
+            f"seed={order.seed}, lanes={order.lanes}, rank={options.rank} of {options.world_size})"
+        )
 
-    def _batches(self, share: Share, start: int) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch]:
+        """It begins when its first batch is asked for: one that is thrown away before takes no place in the epoch."""
+        start, self._start = self._start, 0
+        self._step, self._latest = start, (latest := object())
+        for step, batch in enumerate(self._batches(start), start + 1):
+            if self._latest is latest:
+                self._step = step
+            yield batch
+
+    def _batches(self, start: int) -> Iterator[Batch]:
         options = self._options
+        share = self._plan().share(options.rank, options.world_size)
         shape = Shape.of(self._contents, share, max(group.rows for group in self._groups))
         cutter = Cutter(shape, share, options.drop_last == "pad")
         shards = Checked(self._dataset, self._contents.schema, options.page_checksums, self._known)
@@ -135,9 +166,7 @@ class Loader:
             self._pool = Pool(shape.bytes, self._allocate)
         feed = Feed(work, self._pool)
         with closing(feed):
-            for batch in self._deliver(cutter.all(feed.slabs(), start)):
-                self._step += 1
-                yield batch
+            yield from self._deliver(cutter.all(feed.slabs(), start))
 
     def _plan(self, order: Order | None = None) -> Plan:
         return Plan(tuple(group.rows for group in self._groups), order or self._order, self._epoch)
@@ -168,6 +197,6 @@ def _contents(dataset: Dataset, split: str, options: Options) -> Contents:
     return contents(
         dataset.manifest.arrow_schema,
         dataset.known(columns),
-        {name: dataset.known(packed) for name, packed in options.pack.items()},
+        {name: dataset.known(packed) for name, packed in (options.pack or {}).items()},
         f"{dataset.name}@{dataset.version} {split}",
     )

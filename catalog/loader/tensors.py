@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from importlib import util
 from typing import Any
 
 from headrace.catalog.device import Ragged, device_index
@@ -18,8 +17,6 @@ from headrace.schemas.errors import CapabilityError, UsageError
 def loader(dataset: Dataset, split: str, options: Options, device: str) -> Loader:
     """See `Dataset.torch_loader`."""
     index = device_index(device)
-    if util.find_spec("torch") is None:
-        raise CapabilityError("torch is not installed", hint="pip install 'headrace[torch]'")
     if index is None:
         return Loader(dataset, split, options, deliver=_on_host)
     copier = _Copier(_cuda(index))

@@ -13,6 +13,7 @@ from tests.catalog.loader.training import STEPS, dataset
 from transformers import TrainingArguments
 
 from headrace.catalog.loader.huggingface import PLACE, LoaderTrainer
+from headrace.schemas.errors import UsageError
 
 pytestmark = [
     pytest.mark.slow,  # importing transformers takes seconds
@@ -38,7 +39,7 @@ class Network(torch.nn.Module):
         return {"loss": loss, "logits": found}
 
 
-def trained(root: Path, network: Network, folder: str, *, resume: bool = False, **options: Any) -> None:
+def trained(root: Path, network: Network, folder: str, *, resume: bool | str = False, **options: Any) -> None:
     loader = dataset(root).torch_loader("train", ["id", "y"], pack={"x": ["a", "b"]}, batch_size=64, lanes=4)
     arguments = TrainingArguments(
         output_dir=str(root / folder), report_to=[], disable_tqdm=True, use_cpu=True, learning_rate=0.05, **options
@@ -64,6 +65,38 @@ def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) ->
     resumed = Network()
     trained(tmp_path, resumed, "cut", resume=True, **schedule)
     assert begun.seen[:steps] + resumed.seen == whole.seen
+
+    elsewhere = Network()
+    (tmp_path / "cut" / f"checkpoint-{steps}").rename(tmp_path / "kept")
+    trained(tmp_path, elsewhere, "other", resume=str(tmp_path / "kept"), **schedule)
+    assert elsewhere.seen == resumed.seen
+    (tmp_path / "kept" / PLACE).unlink()
+    with pytest.raises(UsageError, match=r"there is no loader\.json"):
+        trained(tmp_path, Network(), "other", resume=str(tmp_path / "kept"), **schedule)
+
+
+def test_it_evaluates_every_row(tmp_path: Path) -> None:
+    loaders = {
+        name: dataset(tmp_path).torch_loader("train", ["id", "y"], pack={"x": ["a", "b"]}, batch_size=128, **options)
+        for name, options in {"loader": {}, "eval_loader": {"shuffle": False, "drop_last": False}}.items()
+    }
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path / "out"),
+        report_to=[],
+        disable_tqdm=True,
+        use_cpu=True,
+        num_train_epochs=1,
+        eval_strategy="epoch",
+        label_names=["y"],
+    )
+    network = Network()
+    trainer = LoaderTrainer(network, arguments, compute_metrics=lambda found: {"rows": len(found.label_ids)}, **loaders)
+    trainer.train()
+    [during] = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert during["eval_rows"] == STEPS * 64
+    network.seen.clear()
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(during["eval_loss"])
+    assert list(chain.from_iterable(network.seen)) == list(range(STEPS * 64))
 
 
 class Stopping(Network):

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from tests.catalog.loader.training import STEPS, dataset
 
 from headrace.catalog.loader.lightning import DatasetModule
+from headrace.schemas.errors import UsageError
 
 pytestmark = [
     pytest.mark.slow,  # importing lightning takes seconds
@@ -87,3 +88,13 @@ def test_validation_sees_every_row(tmp_path: Path) -> None:
     network = Network()
     trained(tmp_path, network, max_epochs=1, num_sanity_val_steps=0)
     assert network.validated == dataset(tmp_path).rows["train"]
+
+
+def test_a_split_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'train'"):
+        DatasetModule(dataset(tmp_path), validation="trian")
+
+
+def test_it_says_what_it_is(tmp_path: Path) -> None:
+    module = DatasetModule(dataset(tmp_path), validation="train")
+    assert str(module) == "DatasetModule(demo@1: train='train', validation='train')"

@@ -185,6 +185,33 @@ def test_an_iteration_is_an_epoch_from_its_first_step(demo: Dataset) -> None:
     assert (loader.state_dict()["step"], ids(loader)) == (0, first)
 
 
+def test_an_iteration_that_is_thrown_away_takes_no_place(demo: Dataset) -> None:
+    loader = demo.numpy_loader("train", **OPTIONS)
+    whole = ids(loader)
+    loader.load_state_dict({**loader.state_dict(), "step": 5})
+    iter(loader)
+    assert loader.state_dict()["step"] == 5
+    assert ids(loader) == whole[-len(whole) // len(loader) * (len(loader) - 5) :]
+
+
+def test_of_two_iterations_the_state_is_that_of_the_later(demo: Dataset) -> None:
+    loader = demo.numpy_loader("train", **OPTIONS)
+    first, second = iter(loader), iter(loader)
+    next(first), next(first), next(first), next(second)
+    assert loader.state_dict()["step"] == 1
+    next(first)
+    assert loader.state_dict()["step"] == 1
+    next(second)
+    assert loader.state_dict()["step"] == 2
+
+
+def test_it_says_what_it_is(demo: Dataset) -> None:
+    loader = demo.numpy_loader("train", batch_size=80, seed=3, rank=1, world_size=2)
+    next(iter(loader))
+    options = "batch_size=80, shuffle='rows', seed=3, lanes=8, rank=1 of 2"
+    assert repr(loader) == f"Loader(demo@1 train: epoch 0, step 1 of 12; {options})"
+
+
 def test_the_epoch_that_is_gone_on_with_may_be_set_again(demo: Dataset) -> None:
     loader = demo.numpy_loader("train", **OPTIONS)
     loader.set_epoch(2)
