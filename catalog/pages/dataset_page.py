@@ -31,7 +31,7 @@ _BESIDE: Final = (
 _QUANTILES: Final = ("0.05", "0.5", "0.95")
 
 
-def dataset_page(version: int, manifest: Manifest, versions: Sequence[Version], address: str) -> str:
+def dataset_page(version: int, manifest: Manifest, versions: Sequence[Version], address: str, index: str = "") -> str:
     """The page of a version as one HTML document that fetches nothing. Everything from the data is escaped.
 
     Parameters
@@ -42,6 +42,8 @@ def dataset_page(version: int, manifest: Manifest, versions: Sequence[Version], 
         The dataset's history, newest first.
     address
         Where others open the dataset: ``s3://bucket/flights``. Without a version.
+    index
+        Where the page of all datasets lies, from this one; none if empty.
 
     Notes
     -----
@@ -59,6 +61,7 @@ def dataset_page(version: int, manifest: Manifest, versions: Sequence[Version], 
         .get_template("dataset.html.j2")
         .render(
             version=version,
+            index=index,
             manifest=manifest,
             about=about(manifest),
             splits=splits,

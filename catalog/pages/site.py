@@ -80,7 +80,7 @@ def write_index(catalog: str, out: str | Path) -> Index:
             uri = f"{catalog.rstrip('/')}/{summary.name}"
             target = folder / FOLDER / f"{summary.name}.html"
             try:
-                pages.append(_page(open_dataset(uri, summary.version), uri, target))
+                pages.append(_page(open_dataset(uri, summary.version), uri, target, index="../index.html"))
             except DataError as error:
                 found.append(replace(summary, problem=str(error)))
                 continue
@@ -91,12 +91,12 @@ def write_index(catalog: str, out: str | Path) -> Index:
     return Index(path, tuple(pages), _problems(found))
 
 
-def _page(dataset: Dataset, uri: str, out: Path) -> Written:
+def _page(dataset: Dataset, uri: str, out: Path, index: str = "") -> Written:
     with _templates():
         from headrace.catalog.pages.dataset_page import dataset_page
     head, slash, _ = uri.rstrip("/").rpartition("/")
     address = f"{head}{slash}{dataset.name}"
-    text = dataset_page(dataset.version, dataset.manifest, history(address), address)
+    text = dataset_page(dataset.version, dataset.manifest, history(address), address, index)
     return Written(dataset.name, dataset.version, out, _write(out, text))
 
 

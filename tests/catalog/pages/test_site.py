@@ -29,6 +29,7 @@ def test_the_page_of_a_version(catalog: Path, tmp_path: Path) -> None:
     text = out.read_text(encoding="utf-8")
     assert (written.dataset, written.version, written.bytes) == ("flights", 1, out.stat().st_size)
     assert "<title>flights@1</title>" in text
+    assert "All datasets" not in text
     assert f"open_dataset(&#34;{catalog}/flights@1&#34;)" in text
     assert "croissant.json (Croissant metadata), output.odcs.yaml (the contract of these rows)" in text
     assert text.count('<tr class="here" aria-current="true"><th scope="row">1</th>') == 1
@@ -54,7 +55,9 @@ def test_the_index_links_to_a_page_of_each_dataset(catalog: Path, tmp_path: Path
     text = found.path.read_text(encoding="utf-8")
     for name in ("flights", "index"):
         assert f'<a href="datasets/{name}.html">{name}</a>' in text
-        assert f"<h1>{name}@" in (out / "datasets" / f"{name}.html").read_text(encoding="utf-8")
+        page = (out / "datasets" / f"{name}.html").read_text(encoding="utf-8")
+        assert f"<h1>{name}@" in page
+        assert '<a href="../index.html">All datasets</a>' in page
 
 
 def test_a_damaged_dataset_is_in_the_index_with_what_is_wrong(catalog: Path, tmp_path: Path) -> None:
