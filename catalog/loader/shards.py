@@ -38,7 +38,7 @@ IN_PLACE: Final = hasattr(os, "preadv")
 
 Array = npt.NDArray[Any]
 Known = dict[tuple[str, int, str], Pages | None]
-"""By shard, row group and column."""
+"""By the hash of a shard, row group and column."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Shards:
 
         Raises as `read` does.
         """
-        key = (group.file.path, group.number, column.name)
+        key = (group.file.sha256, group.number, column.name)  # builds have shards of the same path
         if key not in self._checked.known:
             path = self._checked.path(group.file)
             with self._named(path):

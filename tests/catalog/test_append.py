@@ -115,6 +115,20 @@ def test_hugging_face_reads_all_rows(catalog: Path, tmp_path: Path, streaming: b
     assert "*.parquet" not in card
 
 
+def test_a_loader_reads_the_shards_of_both_builds_which_have_the_same_paths(catalog: Path) -> None:
+    first(catalog)
+    more(catalog, pl.concat([MORE] * 7))
+    dataset = open_dataset(catalog / "demo")
+    assert len({file.path for file in dataset.manifest.splits["train"].files}) == 1
+    rows = sorted(dataset.to_polars("train").rows())
+    for shuffle in ("rows", "blocks", False):
+        loader = dataset.numpy_loader("train", list(dataset.columns), batch_size=8, drop_last=False, shuffle=shuffle)
+        for epoch in range(2):
+            loader.set_epoch(epoch)
+            batches = [pl.DataFrame(batch) for batch in loader]
+            assert sorted(pl.concat(batches).rows()) == rows
+
+
 def test_inputs_and_counts_are_those_of_both(catalog: Path) -> None:
     old, new = (Input(path=f"{name}.parquet", bytes=1, rows=7, fingerprint=name) for name in ("a", "b"))
     first(catalog, inputs=(old,))
