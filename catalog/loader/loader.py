@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 from headrace.catalog.loader.batches import Batch, Cutter
 from headrace.catalog.loader.columns import Contents, Pack, contents
@@ -143,6 +143,13 @@ class Loader:
             f"Loader({self._dataset.name}@{self._dataset.version} {self._split}: epoch {self._epoch}, "
             f"step {self._step:,} of {len(self):,}; batch_size={order.batch_size}, shuffle={order.shuffle!r}, "
             f"seed={order.seed}, lanes={order.lanes}, rank={options.rank} of {options.world_size})"
+        )
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        """Raise UsageError, which `torch.utils.data.DataLoader` around a loader runs into."""
+        raise UsageError(
+            "a loader gives batches one after the other, and none by number",
+            hint="for batch in loader: it has threads of its own, and no DataLoader goes around it",
         )
 
     def __iter__(self) -> Iterator[Batch]:

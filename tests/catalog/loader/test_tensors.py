@@ -54,6 +54,14 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
             dataset.torch_loader("train", batch_size=1, device="cuda:0")
 
 
+def test_a_dataloader_around_it_is_told_that_it_is_not_needed(tmp_path: Path) -> None:
+    loader = published(tmp_path, (COLUMNS, [3])).torch_loader("train", batch_size=1)
+    for options in ({}, {"batch_size": None}):
+        with pytest.raises(UsageError, match="one after the other") as caught:
+            next(iter(torch.utils.data.DataLoader(loader, **options)))
+        assert "no DataLoader goes around it" in (caught.value.hint or "")
+
+
 def test_lists_are_ragged(tmp_path: Path) -> None:
     table = pa.table({"items": pa.array([[n] * (n % 4) for n in range(64)], pa.list_(pa.int32()))})
     for batch in published(tmp_path, (table, [20, 20, 24])).torch_loader("train", batch_size=16):
