@@ -38,7 +38,7 @@ IN_PLACE: Final = hasattr(os, "preadv")
 
 Array = npt.NDArray[Any]
 Known = dict[tuple[str, int, str], Pages | None]
-"""By shard, row group and column."""
+"""By shard, row group and column. A shard is its hash: of an append, shards of two builds have the same path."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Shards:
 
         Raises as `read` does.
         """
-        key = (group.file.path, group.number, column.name)
+        key = (group.file.sha256, group.number, column.name)
         if key not in self._checked.known:
             path = self._checked.path(group.file)
             with self._named(path):
