@@ -237,6 +237,17 @@ def test_plain_numbers_are_not_decoded(
     assert asked == decoded
 
 
+def test_a_column_named_like_a_field_of_another_is_itself(tmp_path: Path) -> None:
+    field = pa.array([{"b": -n} for n in range(6)], pa.struct([pa.field("b", pa.int32(), nullable=False)]))
+    for number, names in enumerate((["a", "a.b"], ["a.b", "a"])):
+        columns = {"a": field, "a.b": pa.array(range(6), pa.int32())}
+        table = pa.table({name: columns[name] for name in names})
+        loader = published(tmp_path / str(number), (table, [6])).numpy_loader(
+            "train", ["a.b"], batch_size=6, shuffle=False
+        )
+        assert [batch["a.b"].tolist() for batch in loader] == [[0, 1, 2, 3, 4, 5]]
+
+
 def test_an_iteration_is_an_epoch_from_its_first_step(demo: Dataset) -> None:
     loader = demo.numpy_loader("train", **OPTIONS)
     first, second = ids(loader), ids(loader)
