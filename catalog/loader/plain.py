@@ -59,8 +59,10 @@ def pages_of(column: pq.ColumnChunkMetaData, dtype: np.dtype[Any], file: mmap.mm
     rows, match = column.num_values, _header(width).match
     at, starts, begin = column.data_page_offset, [], [0]
     stop = at + column.total_compressed_size
+    if stop > len(file) or column.file_path:
+        return None
     while begin[-1] < rows and at < stop:
-        if (found := match(file, at)) is None or found.end() - at > len(_BETWEEN):
+        if (found := match(file, at, min(at + len(_BETWEEN), stop))) is None:
             return None
         size, count = _integer(found[1]), _integer(found[3])
         if count <= 0 or size != count * width or _integer(found[2]) != size:
@@ -74,7 +76,7 @@ def pages_of(column: pq.ColumnChunkMetaData, dtype: np.dtype[Any], file: mmap.mm
 
 
 def fill(descriptor: int, pages: Pages, targets: Sequence[Target]) -> bool:
-    """Read values of a column to where they go, in one call of the system; False if the file ends too early.
+    """Read values of a column to where they go, mostly in one call; False if the file ends too early.
 
     Parameters
     ----------
@@ -99,11 +101,22 @@ def fill(descriptor: int, pages: Pages, targets: Sequence[Target]) -> bool:
             size = (stop - row) * width
             parts.append(target.memory[done : done + size])
             done, at, row = done + size, at + size, stop
-    got = 0
-    for n in range(0, len(parts), _PARTS):
-        some = parts[n : n + _PARTS]
-        got += os.preadv(descriptor, some, begin + got)
-    return got == at - begin
+    return _read(descriptor, parts, begin, at)
+
+
+def _read(descriptor: int, parts: list[memoryview], at: int, stop: int) -> bool:
+    """Fill memory with bytes [at, stop) of a file; False if it ends before. A call of the system may give less."""
+    done = 0
+    while at < stop:
+        if not (got := os.preadv(descriptor, parts[done : done + _PARTS], at)):
+            return False
+        at += got
+        while got and got >= len(parts[done]):
+            got -= len(parts[done])
+            done += 1
+        if got:
+            parts[done] = parts[done][got:]
+    return True
 
 
 class Target(NamedTuple):

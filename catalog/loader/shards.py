@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections import OrderedDict
+import sys
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,8 @@ OPEN: Final = 128
 KNOWN: Final = 20_000
 """Columns of row groups whose pages are kept for the epochs that follow: some 10 MB."""
 
-IN_PLACE: Final = hasattr(os, "preadv")
+IN_PLACE: Final = hasattr(os, "preadv") and sys.byteorder == "little"
+"""Whether this machine can read numbers as they lie in files."""
 
 Array = npt.NDArray[Any]
 Known = dict[tuple[str, int, str], Pages | None]
@@ -112,10 +114,18 @@ class LocalShard:
 
     @cached_property
     def _leaves(self) -> dict[str, int]:
-        """Where in a row group each column is that is neither a list nor has nulls."""
+        """Where in a row group each column is that is neither a list nor has nulls.
+
+        A column `a.b` and a field `b` of a column `a` have one path: neither is found.
+        """
         schema = self._file.schema
         columns = [schema.column(n) for n in range(len(schema))]
-        return {c.path: n for n, c in enumerate(columns) if not c.max_definition_level and not c.max_repetition_level}
+        alone = Counter(column.path for column in columns)
+        return {
+            column.path: n
+            for n, column in enumerate(columns)
+            if not column.max_definition_level and not column.max_repetition_level and alone[column.path] == 1
+        }
 
 
 class Checked:

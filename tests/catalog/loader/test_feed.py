@@ -182,7 +182,7 @@ def test_an_error_that_cannot_be_told_ends_the_iteration_all_the_same(
     def fail(*_: Any) -> None:
         raise Unspeakable
 
-    monkeypatch.setattr("headrace.catalog.loader.feed.decoded", fail)
+    monkeypatch.setattr("headrace.catalog.loader.feed.write", fail)
     with pytest.raises((RunError, ValueError)):
         list(demo.numpy_loader("train", batch_size=80, lanes=1, prefetch=0))
     assert not threads()

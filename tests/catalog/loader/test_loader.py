@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.catalog.columns import COLUMNS, EXPECTED
-from tests.catalog.loader.worlds import groups, orders, published, worlds_of
+from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, groups, layouts, orders, published, worlds_of
 
 from headrace.catalog.device import Ragged
 from headrace.catalog.loader import decode, plan, slab
 from headrace.catalog.loader.loader import Loader, Options
 from headrace.catalog.loader.order import Order
+from headrace.catalog.loader.shards import LocalShard
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.schemas.errors import DataError, UsageError
 
@@ -94,15 +95,21 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(groups.filter(any), orders, st.integers(1, 3), st.data())
+@given(groups.filter(any), orders, st.integers(1, 3), layouts, st.data())
 def test_every_row_of_every_column_comes_once(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], order: Order, threads: int, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[int],
+    order: Order,
+    threads: int,
+    layout: dict[str, Any],
+    data: st.DataObject,
 ) -> None:
     table = rows(sum(sizes))
     cut = data.draw(st.integers(0, len(sizes)))
     first = sum(sizes[:cut])
     shards = [(table.slice(0, first), sizes[:cut]), (table.slice(first), sizes[cut:])]
-    dataset = published(tmp_path_factory.mktemp("world"), *(shard for shard in shards if shard[1]))
+    root = tmp_path_factory.mktemp("world")
+    dataset = published(root, *(shard for shard in shards if shard[1]), layout=layout)
     world = data.draw(st.sampled_from(worlds_of(order.lanes)))
     kept = table.num_rows // order.batch_size * order.batch_size if order.drop_last is True else table.num_rows
     if not kept:
@@ -169,6 +176,76 @@ def test_threads_and_prefetch_change_no_byte(demo: Dataset, shuffle: Any) -> Non
     first = run(1, 0)
     for threads, prefetch in [(1, 0), (2, None), (5, 1), (3, 100)]:
         assert run(threads, prefetch) == first
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("options", [{"shuffle": "rows"}, {"shuffle": "blocks"}, {"shuffle": False}])
+def test_how_shards_are_written_changes_no_byte(tmp_path: Path, options: dict[str, Any]) -> None:
+    options = OPTIONS | options | {"drop_last": "pad", "pack": {"both": ["odd", "x"]}}
+    cut, found = (rows(300), [100, 130, 70]), []
+    for number, layout in enumerate([ENCODED, PLAIN, PAGES]):
+        loader = published(tmp_path / str(number), cut, layout=layout).numpy_loader("train", **options)
+        found.append([plain(batch) for _ in range(2) for batch in loader])
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+
+
+@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
+@pytest.mark.parametrize(
+    ("cuts", "layout"),
+    [([100, 100], ENCODED), ([100, 100], PLAIN | {"write_page_checksum": False}), ([150, 50], PLAIN), ([200], PLAIN)],
+    ids=["encoded", "shorter headers", "other rows", "one row group"],
+)
+def test_shards_of_two_builds_have_one_path(
+    tmp_path: Path, cuts: list[int], layout: dict[str, Any], shuffle: Any
+) -> None:
+    table = rows(400)
+    first = published(tmp_path, (table.slice(0, 200), [100, 100]))
+    both = published(tmp_path, (table.slice(200), cuts), layout=layout, older=first)
+    assert {file.path for file in both.manifest.splits["train"].files} == {"train/part-00000.parquet"}
+    loader = both.numpy_loader("train", batch_size=48, shuffle=shuffle, drop_last=False)
+    for _ in range(2):
+        batches = list(loader)
+        for batch in batches:
+            check(batch)
+        assert sorted(ids(batches)) == list(range(400))
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "decoded"),
+    [
+        (PLAIN, {}, {"odd", "pair", "items"}),
+        (PLAIN | {"use_dictionary": ["x"]}, {}, {"x", "odd", "pair", "items"}),
+        (ENCODED, {}, {"id", "x", "odd", "pair", "items"}),
+        (PLAIN, {"page_checksums": True}, {"id", "x", "odd", "pair", "items"}),
+    ],
+    ids=["plain", "a dictionary", "compressed", "checksums"],
+)
+def test_plain_numbers_are_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: dict[str, Any], options: dict[str, Any], decoded: set[str]
+) -> None:
+    asked: set[str] = set()
+
+    def note(shard: LocalShard, number: int, columns: list[str], use_threads: bool = False) -> pa.Table:
+        asked.update(columns)
+        return original(shard, number, columns, use_threads)
+
+    original = LocalShard.read_row_group
+    monkeypatch.setattr(LocalShard, "read_row_group", note)
+    for batch in published(tmp_path, (rows(100), [60, 40]), layout=layout).numpy_loader("train", **OPTIONS, **options):
+        check(batch)
+    assert asked == decoded
+
+
+def test_a_column_named_like_a_field_of_another_is_itself(tmp_path: Path) -> None:
+    field = pa.array([{"b": -n} for n in range(6)], pa.struct([pa.field("b", pa.int32(), nullable=False)]))
+    for number, names in enumerate((["a", "a.b"], ["a.b", "a"])):
+        columns = {"a": field, "a.b": pa.array(range(6), pa.int32())}
+        table = pa.table({name: columns[name] for name in names})
+        loader = published(tmp_path / str(number), (table, [6])).numpy_loader(
+            "train", ["a.b"], batch_size=6, shuffle=False
+        )
+        assert [batch["a.b"].tolist() for batch in loader] == [[0, 1, 2, 3, 4, 5]]
 
 
 def test_an_iteration_is_an_epoch_from_its_first_step(demo: Dataset) -> None:

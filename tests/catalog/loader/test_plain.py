@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import mmap
-from itertools import pairwise
+import os
+import tracemalloc
+from itertools import cycle, pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.catalog.loader import plain
 from headrace.catalog.loader.plain import Pages, Target, fill, pages_of
 
 ROWS = 50_000  # more than two pages, which Arrow ends after 20,000 rows
@@ -143,3 +147,71 @@ def test_a_file_that_ends_too_early_is_told(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(data[: found.starts[-1] + 80_000 - 1])
     assert read(tmp_path / "f", found, 0, ROWS) is None
     assert read(tmp_path / "f", found, 0, ROWS - 1) is not None
+
+
+@given(limits=st.lists(st.integers(1, 100_000), min_size=1, max_size=8))
+@settings(max_examples=30)
+def test_less_than_was_asked_for_is_gone_on_with(tmp_path_factory: pytest.TempPathFactory, limits: list[int]) -> None:
+    path = tmp_path_factory.getbasetemp() / "short.parquet"
+    chunk = pq.read_metadata(path).row_group(0).column(0) if path.exists() else written(path, column("float32"))
+    found = pages(path, chunk, "float32")
+    assert found is not None
+    limit = cycle([*limits, 100_000])
+
+    def some(descriptor: int, buffers: list[memoryview], at: int) -> int:
+        data, got = os.pread(descriptor, min(sum(map(len, buffers)), next(limit)), at), 0
+        for buffer in buffers:
+            part = data[got : got + len(buffer)]
+            buffer[: len(part)] = part
+            got += len(part)
+        return len(data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain.os, "preadv", some)
+        got = read(path, found, 3, 20_001, 20_002, ROWS)
+    assert got is not None
+    assert np.array_equal(got, column("float32")[3:])
+
+
+@given(data=st.data())
+@settings(max_examples=100)
+def test_anything_in_the_place_of_a_header_gives_the_same_places_or_none(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "garbled.parquet"
+    chunk = pq.read_metadata(path).row_group(0).column(0) if path.exists() else written(path, column("int32"))
+    found = pages(path, chunk, "int32")
+    assert found is not None
+    page = data.draw(st.integers(0, 2))
+    start = chunk.data_page_offset if page == 0 else found.starts[page - 1] + 4 * 20_000
+    at = data.draw(st.integers(start, found.starts[page] - 1))
+    garbled = data.draw(st.binary(min_size=1, max_size=found.starts[page] - at))
+    whole = path.read_bytes()
+    for end in (len(whole), at + len(garbled)):
+        with mmap.mmap(-1, end) as memory:
+            memory[:] = (whole[:at] + garbled + whole[at + len(garbled) :])[:end]
+            assert pages_of(chunk, np.dtype("int32"), memory) in (None, found)
+
+
+def test_a_header_without_an_end_is_not_looked_for_beyond_what_one_takes(tmp_path: Path) -> None:
+    chunk = written(tmp_path / "f", np.full(1_000_000, 0x11111111, np.int32), data_page_size=1 << 30)
+    with (tmp_path / "f").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        data = bytearray(mapped)
+    assert pages_of(chunk, np.dtype("int32"), cast(Any, data)) is not None
+    begin = chunk.data_page_offset
+    end = data.index(b"\x00\x00\x00\x11\x11", begin)
+    data[end : end + 3] = b"\x11\x11\x11"
+    tracemalloc.start()
+    assert pages_of(chunk, np.dtype("int32"), cast(Any, data)) is None
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_column_in_another_file_is_left_to_arrow(tmp_path: Path) -> None:
+    chunk = written(tmp_path / "f", column("int32"))
+    names = "physical_type compression has_dictionary_page encodings num_values data_page_offset total_compressed_size"
+    parts: dict[str, Any] = {name: getattr(chunk, name) for name in [*names.split(), "file_path"]}
+    with (tmp_path / "f").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert pages_of(cast(Any, SimpleNamespace(**parts)), np.dtype("int32"), mapped) is not None
+        assert pages_of(cast(Any, SimpleNamespace(**parts | {"file_path": "other"})), np.dtype("int32"), mapped) is None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -63,15 +63,41 @@ def read(share: Share, plan: Plan, step: int = 0) -> list[list[npt.NDArray[np.in
     return found
 
 
-def published(root: Path | str, *shards: tuple[pa.Table, Sequence[int]], required: bool = True) -> Dataset:
-    """A new version with a split `train`, a shard for each table cut into row groups of so many rows, and `empty`."""
+PLAIN: Final[dict[str, Any]] = {"compression": "none", "use_dictionary": False, "data_page_version": "1.0"}
+"""How shards are written: numbers lie in them as in memory. What follows from it is read into place, not decoded."""
+
+ENCODED: Final[dict[str, Any]] = {"compression": "snappy", "use_dictionary": True}
+"""Arrow has to decode all of it."""
+
+PAGES: Final = PLAIN | {"data_page_size": 64, "write_batch_size": 8}
+"""Eight rows a page."""
+
+layouts = st.sampled_from([PLAIN, PAGES, ENCODED, PLAIN | {"use_dictionary": ["id"]}])
+
+
+def published(
+    root: Path | str,
+    *shards: tuple[pa.Table, Sequence[int]],
+    required: bool = True,
+    layout: Mapping[str, Any] = PLAIN,
+    older: Dataset | None = None,
+) -> Dataset:
+    """A new version with a split `train`, a shard for each table cut into row groups of so many rows, and `empty`.
+
+    Parameters
+    ----------
+    layout
+        What Arrow's writer is told.
+    older
+        Whose shards come first and stay where they are.
+    """
     build = new_build(root, "demo")
     schema = pa.schema([field.with_nullable(not required) for field in shards[0][0].schema])
-    files = []
+    files = [] if older is None else [_lying(older, file) for file in older.manifest.splits["train"].files]
     for number, (table, cuts) in enumerate(shards):
         path = build.path / shard_path("train", number)
         path.parent.mkdir(exist_ok=True)
-        with pq.ParquetWriter(path, schema, write_page_checksum=True) as writer:
+        with pq.ParquetWriter(path, schema, **{"write_page_checksum": True, **layout}) as writer:
             start = 0
             for rows in cuts:
                 writer.write_table(table.slice(start, rows).cast(schema), row_group_size=max(rows, 1))
@@ -93,3 +119,8 @@ def published(root: Path | str, *shards: tuple[pa.Table, Sequence[int]], require
         },
     )
     return open_dataset(Place.of(root) / "demo", publish(root, "demo", build, manifest).version)
+
+
+def _lying(older: Dataset, file: File) -> File:
+    """A shard of another version as the manifest of a later one lists it."""
+    return file.model_copy(update={"build": older.build_of(file)})
