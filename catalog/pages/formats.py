@@ -16,11 +16,6 @@ def count(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.0f}"
 
 
-def counted(found: int, what: str) -> str:
-    """``1 split``, ``3 splits``."""
-    return f"{found:,} {what if found == 1 else what + 's'}"
-
-
 def number(value: object, digits: int = 4) -> str:
     """Four significant digits, a whole number as it is, text unchanged, nothing as a dash."""
     if value is None:
@@ -49,15 +44,6 @@ def percent(part: float, whole: float) -> str:
     share = 100 * part / whole
     digits = 1 if share >= 1 or share == 0 else min(6, 1 - math.floor(math.log10(share)))
     return f"{share:.{digits}f} %"
-
-
-def size(value: float) -> str:
-    """``25.2 MiB``, as the commands say it."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 def seconds(value: float | None) -> str:

@@ -16,6 +16,7 @@ from headrace.catalog.pages.templates import templates
 from headrace.pipelines.metrics import METRICS
 from headrace.pipelines.report.curves import label_chart, panels
 from headrace.pipelines.report.facts import BaselineFact, Facts
+from headrace.schemas.amounts import counted, word
 
 DISTRIBUTIONS: Final = 200
 COLUMNS: Final = 1000
@@ -91,12 +92,13 @@ def _key_figures(facts: Facts) -> list[tuple[str, str, str]]:
     published = sum(split.rows for split in facts.splits)
     features = sum(column.role == "feature" for column in facts.columns)
     figures = [
-        (formats.count(published), "rows published", f"in {len(facts.splits)} splits"),
-        (formats.count(features), "features", f"{len(facts.columns)} columns"),
+        (formats.count(published), f"{word(published, 'row')} published", f"in {counted(len(facts.splits), 'split')}"),
+        (formats.count(features), word(features, "feature"), f"of {counted(len(facts.columns), 'column')}"),
     ]
     if facts.quality:
-        share = formats.percent(facts.quality.quarantined, facts.quality.rows_in)
-        figures.append((formats.count(facts.quality.quarantined), "rows quarantined", f"{share} of the rows read"))
+        bad = facts.quality.quarantined
+        share = formats.percent(bad, facts.quality.rows_in)
+        figures.append((formats.count(bad), f"{word(bad, 'row')} quarantined", f"{share} of the rows read"))
     if top := _top(facts):
         figures.append(top)
     if facts.seconds:
@@ -201,8 +203,9 @@ def _numbers(column: Column, splits: Sequence[str]) -> dict[str, Any]:
         "distinct": ("≈ " if first.distinct_error else "") + formats.count(first.distinct),
         "min": formats.end(first.min, column.kind),
         "mean": formats.number(None if ids else formats.mean(first)),
-        "std": formats.number(None if ids else first.std),
+        "std": "" if ids or first.std is None else formats.number(first.std),
         "max": formats.end(first.max, column.kind),
-        "shift": f"{shift[0]:.2f} {shift[1]}" if shift else formats.ABSENT,
+        "shift": f"{shift[0]:.2f}" if shift else formats.ABSENT,
+        "shift_in": shift[1] if shift else "",
         "shifted": shift is not None and shift[0] >= 0.25,
     }

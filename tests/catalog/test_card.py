@@ -56,7 +56,7 @@ def test_a_split_without_files_is_told_but_not_configured(filled: Callable[..., 
     splits = dict(manifest.splits) | {"validation": Split(rule="none", rows=0)}
     card = dataset_card(manifest.model_copy(update={"splits": splits}))
     assert [entry["split"] for entry in front_matter(card)["configs"][0]["data_files"]] == ["train", "test"]
-    assert "| validation | 0 | 0 | 0 | none |" in card
+    assert "| validation | 0 | 0 | 0 B | none |" in card
 
 
 def test_the_body_says_what_is_in_it(filled: Callable[..., Any]) -> None:

@@ -324,7 +324,6 @@ def test_numbers_are_written_for_people() -> None:
     assert formats.number(123456.7) == "123,457"
     assert formats.percent(48, 336824) == "0.014 %"
     assert formats.percent(0, 10) == "0.0 %"
-    assert formats.size(26_400_000) == "25.2 MiB"
     assert formats.seconds(125.4) == "2 min 05 s"
     assert formats.metric("auc", None) == formats.ABSENT
 
