@@ -153,7 +153,7 @@ def _shares(histogram: Histogram, low: float, high: float, bins: int) -> list[fl
 
 
 def _by_step(histogram: Histogram, low: float, high: float, bins: int) -> list[float]:
-    """The histogram's shares of its rows by the nearest of as many even steps, the first at `low`, the last at `high`."""
+    """The histogram's shares of its rows by the nearest of `bins` even steps from `low` to `high`."""
     total = sum(histogram.counts)
     shares = [0.0] * bins
     for (left, right), rows in zip(pairwise(histogram.edges), histogram.counts, strict=True):

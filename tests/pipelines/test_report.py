@@ -244,6 +244,17 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "No row was quarantined." in page.text
 
 
+def test_one_is_singular_and_what_has_no_spread_no_deviation(tmp_path: Path) -> None:
+    codes = NUMBERS.model_copy(update={"mean": 7.5})
+    column = Column(name="shop", role="feature", kind="categorical", dtype="Int32", statistics={"train": codes})
+    splits = {"train": _split("train", 1)}
+    quality = Quality(rows_in=2, rows_published=1, quarantined=1, reasons={"price:range": 1})
+    page, _, _ = _write(tmp_path, _manifest(columns=(column,), splits=splits, quality=quality))
+    words = " ".join(page.text.split())
+    assert "row published 1 in 1 split feature 1 of 1 column row quarantined 1 50.0 % of the rows read" in words
+    assert "shopfeature Int32categorical \N{EN DASH} 0 90 0 \N{EN DASH} 4 \N{EN DASH}" in words
+
+
 def test_a_split_without_statistics_leaves_the_others_drawn(tmp_path: Path) -> None:
     column = Column(
         name="delay",
