@@ -199,7 +199,7 @@ def _ids(column: Column) -> list[str]:
 def _metric_names(baselines: Sequence[BaselineResult]) -> dict[str, str]:
     """Keys and names of the metrics that are in the results."""
     found = dict.fromkeys(key for b in baselines for values in b.metrics.values() for key in values)
-    return {key: key.upper() if key in ("auc", "rmse", "mae") else key.replace("_", " ") for key in found}
+    return {key: formats.metric_name(key) for key in found}
 
 
 def _reasons(manifest: Manifest) -> list[tuple[str, int]]:

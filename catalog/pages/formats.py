@@ -10,6 +10,11 @@ from headrace.catalog.manifest import Scalar, Statistics
 
 ABSENT: Final = "\N{EN DASH}"
 
+_METRICS: Final = {
+    "auc": "AUC", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "brier": "Brier score", "rows": "Rows scored",
+}  # fmt: skip
+"""Of metrics whose names are not their keys."""
+
 
 def count(value: float | None) -> str:
     """``336,776``."""
@@ -26,6 +31,11 @@ def number(value: object, digits: int = 4) -> str:
         return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
     text = f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.{digits}g}"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def metric_name(key: str) -> str:
+    """``AUC``, ``Average precision``."""
+    return _METRICS.get(key) or key.replace("_", " ").capitalize()
 
 
 def metric(key: str, value: float | None) -> str:

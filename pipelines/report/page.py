@@ -112,7 +112,7 @@ def _top(facts: Facts) -> tuple[str, str, str] | None:
     if not facts.baselines or not facts.splits:
         return None
     last = facts.splits[-1].name
-    key, name = next(iter(METRICS[facts.baselines[0].result.task].items()))
+    key = METRICS[facts.baselines[0].result.task][0]
     scored = {
         b.result.name: (value, b.result.estimator)
         for b in facts.baselines
@@ -124,7 +124,7 @@ def _top(facts: Facts) -> tuple[str, str, str] | None:
     best = pick(scored, key=lambda label: scored[label][0])
     dummy = next((value for value, estimator in scored.values() if estimator == "dummy"), None)
     remark = f"{best}; dummy {formats.metric(key, dummy)}" if dummy is not None else best
-    return formats.metric(key, scored[best][0]), f"{name} on {last}", remark
+    return formats.metric(key, scored[best][0]), f"{formats.metric_name(key)} on {last}", remark
 
 
 def _reasons(facts: Facts) -> list[tuple[str, int, float]]:
@@ -138,8 +138,8 @@ def _reasons(facts: Facts) -> list[tuple[str, int, float]]:
 def _metric_names(facts: Facts) -> dict[str, str]:
     """Keys and names of the metrics that are in the results, the known ones first."""
     found = {key for b in facts.baselines for values in b.result.metrics.values() for key in values}
-    known = {key: name for b in facts.baselines for key, name in METRICS[b.result.task].items() if key in found}
-    return known | {key: key.replace("_", " ") for key in sorted(found - set(known))}
+    known = dict.fromkeys(key for b in facts.baselines for key in METRICS[b.result.task] if key in found)
+    return {key: formats.metric_name(key) for key in (*known, *sorted(found - set(known)))}
 
 
 def _baseline(baseline: BaselineFact, splits: Sequence[str]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_one_is_singular(filled: Callable[..., Any]) -> None:
         rule="all", rows=1, files=(File(path="train/0.parquet", bytes=2048, sha256="0" * 64, rows=1, row_groups=(1,)),)
     )
     fields = manifest.arrow_schema[:1]
-    one = {"splits": {"train": split}, "inputs": (source,), "arrow_schema": fields}
+    one = {"splits": {"train": split}, "inputs": (source,), "arrow_schema": fields, "files": ()}
     card = dataset_card(manifest.model_copy(update=one))
     assert "1 row, 1 column, 2.0 KiB; made" in card
     assert " from 1 file with 1 row on " in card

@@ -208,6 +208,7 @@ def test_baselines_stand_beside_the_dummy_with_the_best_in_bold(tmp_path: Path) 
 def test_a_regression_shows_its_metrics_and_calibration_alone(tmp_path: Path) -> None:
     page, _, _ = _write(tmp_path, _manifest(baselines=_baselines(tmp_path, task="regression")))
     assert "RMSE on test 0.3" in " ".join(page.text.split())
+    assert "Split RMSE MAE R² Target mean Rows scored Fit" in " ".join(page.text.split())
     assert "Precision and recall" not in page.text
     assert "Calibration" in page.text
 

@@ -103,6 +103,7 @@ def test_what_it_says_of_ids_splits_baselines_and_files() -> None:
         "state/01-categorified/table-0.parquet",
         "flights@6",
     ]
+    assert ["Baseline", "Target", "Split", "AUC", "Log loss"] in found.rows
     assert found.row("train") == ["train", "1,000", "", "66.7 %", "1", "9.8 KiB", "rule of train"]
     assert found.row("later") == ["later", "0", "", "0.0 %", "0", "0 B", "rule of later"]
     assert found.row("logistic regression1,000 rows")[1:] == ["late", "train", "0.7500", "0.5000"]
@@ -215,7 +216,7 @@ def test_one_is_singular() -> None:
     )
     words = " ".join(page(one).text.split())
     assert "1 row, 1 column; made by the pipeline flights from 1 file with 1 row on 2026-03-01" in words
-    assert "row1in 1 split column10 features, label late on disk10 B1 shard" in words
+    assert "row1in 1 split column10 features, label late on disk133 B1 shard" in words
     assert "1 row was read, 1 published, 0 filtered and 0 quarantined" in words
 
 
