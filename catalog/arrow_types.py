@@ -7,6 +7,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from headrace.schemas.dtypes import split_inside
+
 _LIST: Final = re.compile(r"(list|large_list)<(.+)>", re.DOTALL)
 _FIXED: Final = re.compile(r"fixed_size_list<(.+)>\[(\d+)\]", re.DOTALL)
 _STRUCT: Final = re.compile(r"struct<(.*)>", re.DOTALL)
@@ -37,7 +39,7 @@ def arrow_type(spelled: str) -> pa.DataType:
     if found := _FIXED.fullmatch(spelled):
         return pa.list_(_field(found[1]), int(found[2]))
     if found := _STRUCT.fullmatch(spelled):
-        return pa.struct([_field(part) for part in _parts(found[1])])
+        return pa.struct([_field(part) for part in split_inside(found[1]) if part])
     if found := _DICTIONARY.fullmatch(spelled):
         return pa.dictionary(arrow_type(found[2]), arrow_type(found[1]), found[3] == "1")
     if found := _TIMESTAMP.fullmatch(spelled):
@@ -54,14 +56,3 @@ def _field(spelled: str) -> pa.Field:
     if found is None:
         raise ValueError(f"no field of an Arrow type: {spelled}")
     return pa.field(found[1], arrow_type(found[2]), found[3] is None)
-
-
-def _parts(inside: str) -> list[str]:
-    """Split at the commas that no bracket holds."""
-    parts, depth, begin = [], 0, 0
-    for position, character in enumerate(inside):
-        depth += (character in "<[(") - (character in ">])")
-        if character == "," and depth == 0:
-            parts.append(inside[begin:position].strip())
-            begin = position + 1
-    return [part for part in (*parts, inside[begin:].strip()) if part]

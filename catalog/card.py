@@ -9,7 +9,8 @@ import yaml
 
 from headrace.catalog.features import features
 from headrace.catalog.manifest import Column, Manifest, Scalar, Statistics
-from headrace.catalog.words import row_order
+from headrace.catalog.words import inputs, row_order
+from headrace.schemas.amounts import counted, size, word
 
 CARD: Final = "README.md"
 
@@ -22,9 +23,9 @@ def dataset_card(manifest: Manifest) -> str:
         _usage(manifest),
         "## Splits",
         _table(
-            ("split", "rows", "files", "bytes", "which rows"),
+            ("split", "rows", "files", "size", "which rows"),
             [
-                (name, f"{split.rows:,}", len(split.files), f"{sum(f.bytes for f in split.files):,}", split.rule)
+                (name, f"{split.rows:,}", len(split.files), size(sum(f.bytes for f in split.files)), split.rule)
                 for name, split in manifest.splits.items()
             ],
         ),
@@ -49,7 +50,7 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
     card: dict[str, Any] = {
         "pretty_name": manifest.dataset,
         "tags": ["tabular", "headrace"],
-        "size_categories": [_size(manifest.rows)],
+        "size_categories": [_size_category(manifest.rows)],
         "configs": [{"config_name": "default", "default": True, "data_files": files}],
     }
     # Without the splits' rows: with them `load_dataset(folder, data_files=...)`, of a part of the files, is refused.
@@ -58,7 +59,7 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
     return card
 
 
-def _size(rows: int) -> str:
+def _size_category(rows: int) -> str:
     bounds = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")]
     bounds += [(10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B")]
     return next((name for bound, name in bounds if rows < bound), "n>1T" if rows >= 10**12 else "10B<n<1T")
@@ -67,14 +68,9 @@ def _size(rows: int) -> str:
 def _introduction(manifest: Manifest) -> str:
     producer = manifest.producer
     pipeline = f" by the pipeline `{manifest.pipeline.name}`" if manifest.pipeline else ""
-    inputs = (
-        f" from {len(manifest.inputs)} files with {sum(i.rows for i in manifest.inputs):,} rows"
-        if manifest.inputs
-        else ""
-    )
     return (
-        f"{manifest.rows:,} rows, {len(manifest.arrow_schema)} columns, {manifest.bytes:,} bytes; "
-        f"made{pipeline}{inputs} on {manifest.created_at} "
+        f"{counted(manifest.rows, 'row')}, {counted(len(manifest.arrow_schema), 'column')}, {size(manifest.bytes)}; "
+        f"made{pipeline}{inputs(manifest)} on {manifest.created_at} "
         f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {row_order(manifest)}"
     )
 
@@ -84,8 +80,8 @@ def _usage(manifest: Manifest) -> str:
     shards = [file for entry in manifest.splits.values() for file in entry.files]
     older = sum(manifest.place(file) != file.path for file in shards)
     folder = (
-        f"{older} of its {len(shards)} files lie in older builds, in folders beside this one: copied alone, this "
-        "folder is not the dataset."
+        f"{older:,} of its {counted(len(shards), 'file')} {word(older, 'lies', 'lie')} in older builds, in folders "
+        "beside this one: copied alone, this folder is not the dataset."
         if older
         else f'or `polars.read_parquet("<this folder>/{split}/*.parquet")`.'
     )
@@ -162,8 +158,8 @@ def _quality(manifest: Manifest) -> str:
     quality = manifest.quality
     assert quality is not None
     text = (
-        f"{quality.rows_in:,} rows read, {quality.rows_published:,} published, {quality.filtered:,} filtered, "
-        f"{quality.quarantined:,} quarantined, {len(quality.bad_files)} files set aside."
+        f"{counted(quality.rows_in, 'row')} read, {quality.rows_published:,} published, {quality.filtered:,} filtered, "
+        f"{quality.quarantined:,} quarantined, {counted(len(quality.bad_files), 'file')} set aside."
     )
     if quality.reasons:
         text += "\n\n" + _table(("reason", "rows"), [(r, f"{n:,}") for r, n in quality.reasons.items()])

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from headrace.catalog.manifest import Manifest
+from headrace.schemas.amounts import counted
 
 
 def about(manifest: Manifest) -> str:
     """Rows, columns and bytes; which pipeline made them of what, and when; the order of the rows. One line."""
     producer = manifest.producer
     pipeline = f" by the pipeline {manifest.pipeline.name}" if manifest.pipeline else ""
-    files = f"{len(manifest.inputs):,} files" if len(manifest.inputs) > 1 else "one file"
-    inputs = f" from {files} with {sum(i.rows for i in manifest.inputs):,} rows" if manifest.inputs else ""
     return (
-        f"{manifest.rows:,} rows, {len(manifest.arrow_schema):,} columns; "
-        f"made{pipeline}{inputs} on {manifest.created_at[:10]} "
+        f"{counted(manifest.rows, 'row')}, {counted(len(manifest.arrow_schema), 'column')}; "
+        f"made{pipeline}{inputs(manifest)} on {manifest.created_at[:10]} "
         f"with headrace {producer.headrace} (Polars {producer.polars}, {producer.engine}). {row_order(manifest)}"
     )
+
+
+def inputs(manifest: Manifest) -> str:
+    """What it was made from, behind "made"; empty if that is not known."""
+    rows = sum(source.rows for source in manifest.inputs)
+    return f" from {counted(len(manifest.inputs), 'file')} with {counted(rows, 'row')}" if manifest.inputs else ""
 
 
 def row_order(manifest: Manifest) -> str:

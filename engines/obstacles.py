@@ -10,6 +10,7 @@ from typing import Final
 
 from headrace.engines.gpu import requirements
 from headrace.engines.nvml import Gpu, Machine, Obstacle, Process
+from headrace.schemas.amounts import size
 
 _ON_CPU: Final = "or run with --engine cpu"
 _RELEASE: Final = "RAPIDS 26.10"
@@ -107,7 +108,7 @@ def _mig(gpus: Sequence[Gpu]) -> Obstacle | None:
     instances = [gpu for gpu in gpus if gpu.is_instance]
     if divided:
         return _divided(divided[0], [gpu.device for gpu in gpus if not gpu.mig])
-    lines = tuple(f"{gpu.device}: {gpu.name}, {gibibytes(gpu.memory_bytes)}" for gpu in gpus)
+    lines = tuple(f"{gpu.device}: {gpu.name}, {size(gpu.memory_bytes)}" for gpu in gpus)
     if instances and len(instances) < len(gpus):
         remedy = f"name either GPUs or MIG instances in CUDA_VISIBLE_DEVICES, not both; {_ON_CPU}"
         return Obstacle("CUDA_VISIBLE_DEVICES names GPUs beside MIG instances", remedy, lines)
@@ -118,7 +119,7 @@ def _mig(gpus: Sequence[Gpu]) -> Obstacle | None:
 
 
 def _divided(gpu: Gpu, whole: Sequence[str]) -> Obstacle:
-    lines = tuple(f"{i.uuid}: {i.name}, {gibibytes(i.memory_bytes)}" for i in gpu.instances)
+    lines = tuple(f"{i.uuid}: {i.name}, {size(i.memory_bytes)}" for i in gpu.instances)
     what = f"GPU {gpu} is in MIG mode, and cannot be used as a whole; {len(lines)} instance(s) of it can be seen"
     ways = [f"leave it out: CUDA_VISIBLE_DEVICES={','.join(whole)}"] if whole else []
     if gpu.instances:
@@ -196,8 +197,8 @@ def _memory(gpus: Sequence[Gpu], pool: float) -> Obstacle | None:
         if free is None or free >= pool * gpu.memory_bytes:
             continue
         fits = min(fits, free / gpu.memory_bytes)
-        asked = f"{gibibytes(int(pool * gpu.memory_bytes))} asked for (pool={pool:g} of {gibibytes(gpu.memory_bytes)})"
-        lines.append(f"GPU {gpu}: {gibibytes(free)} free, {asked}")
+        asked = f"{size(int(pool * gpu.memory_bytes))} asked for (pool={pool:g} of {size(gpu.memory_bytes)})"
+        lines.append(f"GPU {gpu}: {size(free)} free, {asked}")
         lines += [f"  {_worded(process)}" for process in gpu.processes if process.pid != os.getpid()]
     if not lines:
         return None
@@ -220,16 +221,8 @@ def _free(gpu: Gpu) -> int | None:
 
 def _worded(process: Process) -> str:
     name = f" ({process.name})" if process.name else ""
-    held = "" if process.memory_bytes is None else f" holds {gibibytes(process.memory_bytes)}"
+    held = "" if process.memory_bytes is None else f" holds {size(process.memory_bytes)}"
     return f"process {process.pid}{name}{held}"
-
-
-def gibibytes(count: int) -> str:
-    """
-    >>> gibibytes(3 << 29)
-    '1.5 GiB'
-    """
-    return f"{count / (1 << 30):.1f} GiB"
 
 
 def _dotted(version: tuple[int, int]) -> str:

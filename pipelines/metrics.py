@@ -16,25 +16,11 @@ Metrics = dict[str, float | None]
 CALIBRATION_BINS: Final = 15
 CURVE_POINTS: Final = 100
 
-METRICS: Final[dict[Task, dict[str, str]]] = {
-    "classification": {
-        "auc": "AUC",
-        "average_precision": "Average precision",
-        "log_loss": "Log loss",
-        "brier": "Brier score",
-        "calibration_error": "Calibration error",
-        "base_rate": "Base rate",
-        "rows": "Rows scored",
-    },
-    "regression": {
-        "rmse": "RMSE",
-        "mae": "MAE",
-        "r2": "R²",
-        "target_mean": "Target mean",
-        "rows": "Rows scored",
-    },
+METRICS: Final[dict[Task, tuple[str, ...]]] = {
+    "classification": ("auc", "average_precision", "log_loss", "brier", "calibration_error", "base_rate", "rows"),
+    "regression": ("rmse", "mae", "r2", "target_mean", "rows"),
 }
-"""By task: the key of each metric and its name in reports, the leading one first."""
+"""By task: the key of each metric, the leading one first."""
 
 
 class _Points(BaseModel):

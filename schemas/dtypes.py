@@ -89,7 +89,7 @@ def parse_dtype(text: str) -> pl.DataType:
     match = _TEXT.match(text)
     if match:
         head, inside = match[1].lower(), match[2]
-        dtype = _SIMPLE.get(head) if inside is None or head in _LENGTHS else _compound(head, _arguments(inside))
+        dtype = _SIMPLE.get(head) if inside is None or head in _LENGTHS else _compound(head, split_inside(inside))
         dtype = dtype if dtype is not None or inside is not None else _bare(head)
         if dtype is not None:
             return dtype
@@ -129,8 +129,12 @@ def _compound(head: str, arguments: list[str]) -> pl.DataType | None:
     return None
 
 
-def _arguments(inside: str) -> list[str]:
-    """Split at the commas that no bracket holds."""
+def split_inside(inside: str) -> list[str]:
+    """Split what stands inside a type's brackets at the commas that no bracket holds.
+
+    >>> split_inside("x: Int64, y: Decimal(18, 2)")
+    ['x: Int64', 'y: Decimal(18, 2)']
+    """
     parts, depth, begin = [], 0, 0
     for position, character in enumerate(inside):
         depth += (character in "[<(") - (character in "]>)")

@@ -14,6 +14,7 @@ from headrace.catalog.pages import formats
 from headrace.catalog.pages.distributions import draw
 from headrace.catalog.pages.templates import script, templates
 from headrace.catalog.words import about
+from headrace.schemas.amounts import counted, size, word
 
 COLUMNS: Final = 2000
 PICTURES: Final = 1_000_000
@@ -76,6 +77,7 @@ def dataset_page(version: int, manifest: Manifest, versions: Sequence[Version], 
             roles=roles,
             vocabularies=[(column, _ids(column)) for column in vocabularies[:COLUMNS]],
             all_vocabularies=len(vocabularies),
+            continued=any(column.vocabulary and column.vocabulary.extends for column in vocabularies),
             metric_names=_metric_names(manifest.baselines),
             reasons=_reasons(manifest),
             versions=versions[:LISTED],
@@ -91,13 +93,14 @@ def dataset_page(version: int, manifest: Manifest, versions: Sequence[Version], 
 
 def _key_figures(manifest: Manifest, labels: Sequence[str]) -> list[tuple[str, str, str]]:
     """Figure, what it is, and a remark."""
+    columns = len(manifest.arrow_schema)
     features = sum(column.role == "feature" for column in manifest.columns)
     label = f"label {', '.join(labels)}" if labels else "no label"
     shards = sum(len(split.files) for split in manifest.splits.values())
     return [
-        (formats.count(manifest.rows), "rows", f"in {formats.counted(len(manifest.splits), 'split')}"),
-        (formats.count(len(manifest.arrow_schema)), "columns", f"{formats.counted(features, 'feature')}, {label}"),
-        (formats.size(manifest.bytes), "on disk", formats.counted(shards, "shard")),
+        (formats.count(manifest.rows), word(manifest.rows, "row"), f"in {counted(len(manifest.splits), 'split')}"),
+        (formats.count(columns), word(columns, "column"), f"{counted(features, 'feature')}, {label}"),
+        (size(manifest.bytes), "on disk", counted(shards, "shard")),
     ]
 
 
@@ -196,7 +199,7 @@ def _ids(column: Column) -> list[str]:
 def _metric_names(baselines: Sequence[BaselineResult]) -> dict[str, str]:
     """Keys and names of the metrics that are in the results."""
     found = dict.fromkeys(key for b in baselines for values in b.metrics.values() for key in values)
-    return {key: key.upper() if key in ("auc", "rmse", "mae") else key.replace("_", " ") for key in found}
+    return {key: formats.metric_name(key) for key in found}
 
 
 def _reasons(manifest: Manifest) -> list[tuple[str, int]]:

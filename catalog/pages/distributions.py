@@ -45,7 +45,7 @@ def draw(column: Column, splits: tuple[str, ...]) -> str | None:
     elif limits := _mostly_tails(known, histograms):
         shapes = _boxes(known, splits, *limits)
     else:
-        shapes = _densities(histograms, splits, _moments(known) if column.kind == "temporal" else None)
+        shapes = _densities(known, histograms, splits, _moments(known) if column.kind == "temporal" else None)
     if shapes is None:
         return None
     said = "; ".join(f"{name} {_words(found, column.kind == 'categorical')}" for name, found in known.items())
@@ -83,7 +83,10 @@ def _moments(known: Mapping[str, Statistics]) -> tuple[str, str] | None:
 
 
 def _densities(
-    histograms: Mapping[str, Histogram], splits: tuple[str, ...], ends: tuple[str, str] | None = None
+    known: Mapping[str, Statistics],
+    histograms: Mapping[str, Histogram],
+    splits: tuple[str, ...],
+    ends: tuple[str, str] | None = None,
 ) -> str | None:
     """Outlines of the shares of the rows, in bins that all splits have in common.
 
@@ -94,8 +97,10 @@ def _densities(
     whole = all(b - a == 1 for h in histograms.values() for a, b in pairwise(h.edges)) and high - low <= 2 * _BINS
     alike = len({histogram.edges for histogram in histograms.values()}) == 1
     first = next(iter(histograms.values()))
-    bins = int(high - low) if whole else len(first.counts) if alike else _BINS
-    lines = {name: _shares(histogram, low, high, bins) for name, histogram in histograms.items()}
+    steps = 0 if whole else _steps(known, histograms, low, high)
+    bins = int(high - low) if whole else steps or (len(first.counts) if alike else _BINS)
+    shares = _by_step if steps else _shares
+    lines = {name: shares(histogram, low, high, bins) for name, histogram in histograms.items()}
     peak = max(share for line in lines.values() for share in line)
     if peak <= 0:
         return None
@@ -112,6 +117,28 @@ def _densities(
     return "".join(drawn) + _ends(*(ends or (number(low, 3), number(high, 3))))
 
 
+def _steps(known: Mapping[str, Statistics], histograms: Mapping[str, Histogram], low: float, high: float) -> int:
+    """How many even steps from the lowest to the highest value hold a value each, such as 31 days; 0 if there are none.
+
+    In other bins such values would be a comb: two of them in one bin, none in the next.
+    """
+    gaps = [
+        (histogram.edges[-1] - histogram.edges[0]) / (distinct - 1)
+        for name, histogram in histograms.items()
+        if (distinct := known[name].distinct) is not None and distinct > 1
+    ]
+    if not gaps or min(gaps) <= (high - low) / _BINS:
+        return 0
+    last = round((high - low) / min(gaps))
+    for name, histogram in histograms.items():
+        held = [edges for edges, rows in zip(pairwise(histogram.edges), histogram.counts, strict=True) if rows]
+        places = [((left + right) / 2 - low) / (high - low) * last for left, right in held]
+        slack = (histogram.edges[1] - histogram.edges[0]) / (high - low) * last * 0.51  # a value is anywhere in its bin
+        if len(held) != known[name].distinct or any(abs(place - round(place)) > slack for place in places):
+            return 0
+    return last + 1
+
+
 def _shares(histogram: Histogram, low: float, high: float, bins: int) -> list[float]:
     """The histogram's shares of its rows in `bins` equal bins from `low` to `high`, spread evenly within its own."""
     total = sum(histogram.counts)
@@ -122,6 +149,15 @@ def _shares(histogram: Histogram, low: float, high: float, bins: int) -> list[fl
         for place in range(first, last + 1):
             part = (min(end, place + 1) - max(begin, place)) / (end - begin) if end > begin else 1.0
             shares[place] += rows / total * part
+    return shares
+
+
+def _by_step(histogram: Histogram, low: float, high: float, bins: int) -> list[float]:
+    """The histogram's shares of its rows by the nearest of `bins` even steps from `low` to `high`."""
+    total = sum(histogram.counts)
+    shares = [0.0] * bins
+    for (left, right), rows in zip(pairwise(histogram.edges), histogram.counts, strict=True):
+        shares[round(((left + right) / 2 - low) / (high - low) * (bins - 1))] += rows / total
     return shares
 
 
@@ -198,7 +234,7 @@ def _bars(known: Mapping[str, Statistics], splits: tuple[str, ...]) -> str | Non
         room = max(2, int(slot / 6.2))
         short = text if len(text) <= room else text[: room - 1] + "…"
         middle = f'x="{left + slot * 0.38:.1f}" y="{HEIGHT - 3}"'
-        drawn.append(f'<text {middle} class="quiet" text-anchor="middle">{escape(short)}</text>')
+        drawn.append(f'<text {middle} class="quiet tick" text-anchor="middle">{escape(short)}</text>')
     return "".join(drawn)
 
 

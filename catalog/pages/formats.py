@@ -10,15 +10,15 @@ from headrace.catalog.manifest import Scalar, Statistics
 
 ABSENT: Final = "\N{EN DASH}"
 
+_METRICS: Final = {
+    "auc": "AUC", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "brier": "Brier score", "rows": "Rows scored",
+}  # fmt: skip
+"""Of metrics whose names are not their keys."""
+
 
 def count(value: float | None) -> str:
     """``336,776``."""
     return ABSENT if value is None else f"{value:,.0f}"
-
-
-def counted(found: int, what: str) -> str:
-    """``1 split``, ``3 splits``."""
-    return f"{found:,} {what if found == 1 else what + 's'}"
 
 
 def number(value: object, digits: int = 4) -> str:
@@ -31,6 +31,11 @@ def number(value: object, digits: int = 4) -> str:
         return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
     text = f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.{digits}g}"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def metric_name(key: str) -> str:
+    """``AUC``, ``Average precision``."""
+    return _METRICS.get(key) or key.replace("_", " ").capitalize()
 
 
 def metric(key: str, value: float | None) -> str:
@@ -49,15 +54,6 @@ def percent(part: float, whole: float) -> str:
     share = 100 * part / whole
     digits = 1 if share >= 1 or share == 0 else min(6, 1 - math.floor(math.log10(share)))
     return f"{share:.{digits}f} %"
-
-
-def size(value: float) -> str:
-    """``25.2 MiB``, as the commands say it."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 def seconds(value: float | None) -> str:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from headrace.catalog.listing import Summary
 from headrace.catalog.pages import formats
 from headrace.catalog.pages.templates import script, templates
+from headrace.schemas.amounts import size, word
 
 FOLDER: Final = "datasets"
 """Where the pages of the datasets lie beside the index. Apart: a dataset may be called `index`."""
@@ -27,10 +28,11 @@ def index_page(datasets: Sequence[Summary], catalog: str, described: frozenset[s
     """
     search = script("search.js.j2")
     rows = sum(sum(found.rows.values()) for found in datasets)
+    latest = "of the latest version" if len(datasets) == 1 else "of the latest versions"
     figures = [
-        (formats.count(len(datasets)), "dataset" if len(datasets) == 1 else "datasets", ""),
-        (formats.count(rows), "rows", "of their latest versions"),
-        (formats.size(sum(found.bytes for found in datasets)), "on disk", "of their latest versions"),
+        (formats.count(len(datasets)), word(len(datasets), "dataset"), ""),
+        (formats.count(rows), word(rows, "row"), latest),
+        (size(sum(found.bytes for found in datasets)), "on disk", latest),
     ]
     return (
         templates()

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from headrace.catalog.pages import formats
 from headrace.catalog.pages.distributions import colour
+from headrace.schemas.amounts import counted, size
 
 
 def templates(*folders: Path) -> Environment:
@@ -26,7 +27,7 @@ def templates(*folders: Path) -> Environment:
         "count": formats.count,
         "moment": formats.moment,
         "number": formats.number,
-        "size": formats.size,
+        "size": size,
         "seconds": formats.seconds,
     }
     environment.globals |= {
@@ -34,6 +35,7 @@ def templates(*folders: Path) -> Environment:
         "metric": formats.metric,
         "colour": colour,
         "dtype": formats.dtype,
+        "counted": counted,
     }
     return environment
 

@@ -16,6 +16,7 @@ from headrace.catalog.pages.templates import templates
 from headrace.pipelines.metrics import METRICS
 from headrace.pipelines.report.curves import label_chart, panels
 from headrace.pipelines.report.facts import BaselineFact, Facts
+from headrace.schemas.amounts import counted, word
 
 DISTRIBUTIONS: Final = 200
 COLUMNS: Final = 1000
@@ -91,12 +92,13 @@ def _key_figures(facts: Facts) -> list[tuple[str, str, str]]:
     published = sum(split.rows for split in facts.splits)
     features = sum(column.role == "feature" for column in facts.columns)
     figures = [
-        (formats.count(published), "rows published", f"in {len(facts.splits)} splits"),
-        (formats.count(features), "features", f"{len(facts.columns)} columns"),
+        (formats.count(published), f"{word(published, 'row')} published", f"in {counted(len(facts.splits), 'split')}"),
+        (formats.count(features), word(features, "feature"), f"of {counted(len(facts.columns), 'column')}"),
     ]
     if facts.quality:
-        share = formats.percent(facts.quality.quarantined, facts.quality.rows_in)
-        figures.append((formats.count(facts.quality.quarantined), "rows quarantined", f"{share} of the rows read"))
+        bad = facts.quality.quarantined
+        share = formats.percent(bad, facts.quality.rows_in)
+        figures.append((formats.count(bad), f"{word(bad, 'row')} quarantined", f"{share} of the rows read"))
     if top := _top(facts):
         figures.append(top)
     if facts.seconds:
@@ -110,7 +112,7 @@ def _top(facts: Facts) -> tuple[str, str, str] | None:
     if not facts.baselines or not facts.splits:
         return None
     last = facts.splits[-1].name
-    key, name = next(iter(METRICS[facts.baselines[0].result.task].items()))
+    key = METRICS[facts.baselines[0].result.task][0]
     scored = {
         b.result.name: (value, b.result.estimator)
         for b in facts.baselines
@@ -122,7 +124,7 @@ def _top(facts: Facts) -> tuple[str, str, str] | None:
     best = pick(scored, key=lambda label: scored[label][0])
     dummy = next((value for value, estimator in scored.values() if estimator == "dummy"), None)
     remark = f"{best}; dummy {formats.metric(key, dummy)}" if dummy is not None else best
-    return formats.metric(key, scored[best][0]), f"{name} on {last}", remark
+    return formats.metric(key, scored[best][0]), f"{formats.metric_name(key)} on {last}", remark
 
 
 def _reasons(facts: Facts) -> list[tuple[str, int, float]]:
@@ -136,8 +138,8 @@ def _reasons(facts: Facts) -> list[tuple[str, int, float]]:
 def _metric_names(facts: Facts) -> dict[str, str]:
     """Keys and names of the metrics that are in the results, the known ones first."""
     found = {key for b in facts.baselines for values in b.result.metrics.values() for key in values}
-    known = {key: name for b in facts.baselines for key, name in METRICS[b.result.task].items() if key in found}
-    return known | {key: key.replace("_", " ") for key in sorted(found - set(known))}
+    known = dict.fromkeys(key for b in facts.baselines for key in METRICS[b.result.task] if key in found)
+    return {key: formats.metric_name(key) for key in (*known, *sorted(found - set(known)))}
 
 
 def _baseline(baseline: BaselineFact, splits: Sequence[str]) -> dict[str, Any]:
@@ -201,8 +203,9 @@ def _numbers(column: Column, splits: Sequence[str]) -> dict[str, Any]:
         "distinct": ("≈ " if first.distinct_error else "") + formats.count(first.distinct),
         "min": formats.end(first.min, column.kind),
         "mean": formats.number(None if ids else formats.mean(first)),
-        "std": formats.number(None if ids else first.std),
+        "std": "" if ids or first.std is None else formats.number(first.std),
         "max": formats.end(first.max, column.kind),
-        "shift": f"{shift[0]:.2f} {shift[1]}" if shift else formats.ABSENT,
+        "shift": f"{shift[0]:.2f}" if shift else formats.ABSENT,
+        "shift_in": shift[1] if shift else "",
         "shifted": shift is not None and shift[0] >= 0.25,
     }

@@ -15,8 +15,9 @@ import yaml
 
 from headrace.catalog.arrow_schema import ArrowField
 from headrace.catalog.card import dataset_card
-from headrace.catalog.manifest import BaselineResult, Manifest, Split
+from headrace.catalog.manifest import BaselineResult, Input, Manifest, Split
 from headrace.catalog.reader import open_dataset
+from headrace.catalog.records import File
 
 
 def front_matter(card: str) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def test_a_split_without_files_is_told_but_not_configured(filled: Callable[..., 
     splits = dict(manifest.splits) | {"validation": Split(rule="none", rows=0)}
     card = dataset_card(manifest.model_copy(update={"splits": splits}))
     assert [entry["split"] for entry in front_matter(card)["configs"][0]["data_files"]] == ["train", "test"]
-    assert "| validation | 0 | 0 | 0 | none |" in card
+    assert "| validation | 0 | 0 | 0 B | none |" in card
 
 
 def test_the_body_says_what_is_in_it(filled: Callable[..., Any]) -> None:
@@ -81,6 +82,20 @@ def test_the_body_says_what_is_in_it(filled: Callable[..., Any]) -> None:
         'dataset = open_dataset("<catalog>/demo")',
     ):
         assert line in card
+
+
+def test_one_is_singular(filled: Callable[..., Any]) -> None:
+    _, manifest = filled()
+    source = Input(path="a.parquet", bytes=10, rows=1, fingerprint="0")
+    split = Split(
+        rule="all", rows=1, files=(File(path="train/0.parquet", bytes=2048, sha256="0" * 64, rows=1, row_groups=(1,)),)
+    )
+    fields = manifest.arrow_schema[:1]
+    one = {"splits": {"train": split}, "inputs": (source,), "arrow_schema": fields, "files": ()}
+    card = dataset_card(manifest.model_copy(update=one))
+    assert "1 row, 1 column, 2.0 KiB; made" in card
+    assert " from 1 file with 1 row on " in card
+    assert "| train | 1 | 1 | 2.0 KiB | all |" in card
 
 
 def test_text_from_the_data_cannot_break_the_table(filled: Callable[..., Any]) -> None:

@@ -208,6 +208,7 @@ def test_baselines_stand_beside_the_dummy_with_the_best_in_bold(tmp_path: Path) 
 def test_a_regression_shows_its_metrics_and_calibration_alone(tmp_path: Path) -> None:
     page, _, _ = _write(tmp_path, _manifest(baselines=_baselines(tmp_path, task="regression")))
     assert "RMSE on test 0.3" in " ".join(page.text.split())
+    assert "Split RMSE MAE R² Target mean Rows scored Fit" in " ".join(page.text.split())
     assert "Precision and recall" not in page.text
     assert "Calibration" in page.text
 
@@ -242,6 +243,17 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "No statistics." in page.text
     page, _, _ = _write(tmp_path, _manifest(columns=(), quality=None, splits={}))
     assert "No row was quarantined." in page.text
+
+
+def test_one_is_singular_and_what_has_no_spread_no_deviation(tmp_path: Path) -> None:
+    codes = NUMBERS.model_copy(update={"mean": 7.5})
+    column = Column(name="shop", role="feature", kind="categorical", dtype="Int32", statistics={"train": codes})
+    splits = {"train": _split("train", 1)}
+    quality = Quality(rows_in=2, rows_published=1, quarantined=1, reasons={"price:range": 1})
+    page, _, _ = _write(tmp_path, _manifest(columns=(column,), splits=splits, quality=quality))
+    words = " ".join(page.text.split())
+    assert "row published 1 in 1 split feature 1 of 1 column row quarantined 1 50.0 % of the rows read" in words
+    assert "shopfeature Int32categorical \N{EN DASH} 0 90 0 \N{EN DASH} 4 \N{EN DASH}" in words
 
 
 def test_a_split_without_statistics_leaves_the_others_drawn(tmp_path: Path) -> None:
@@ -324,7 +336,6 @@ def test_numbers_are_written_for_people() -> None:
     assert formats.number(123456.7) == "123,457"
     assert formats.percent(48, 336824) == "0.014 %"
     assert formats.percent(0, 10) == "0.0 %"
-    assert formats.size(26_400_000) == "25.2 MiB"
     assert formats.seconds(125.4) == "2 min 05 s"
     assert formats.metric("auc", None) == formats.ABSENT
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headrace.schemas.amounts import size as bytes_in_words
+
+__all__ = ["bytes_in_words", "moment", "seconds_in_words", "table"]
+
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, indent: int = 0) -> str:
     """Columns aligned by spaces; a column whose cells are all numbers is aligned right. Empty for no rows.
@@ -29,20 +33,6 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, inden
         ).rstrip()
         for line in lines
     )
-
-
-def bytes_in_words(count: float) -> str:
-    """
-    >>> bytes_in_words(1_536), bytes_in_words(3 << 30), bytes_in_words(12)
-    ('1.5 KiB', '3.0 GiB', '12 B')
-    """
-    if count < 1024:
-        return f"{count:.0f} B"
-    for unit in ("KiB", "MiB", "GiB"):
-        count /= 1024
-        if count < 1024:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1024:.1f} TiB"
 
 
 def seconds_in_words(seconds: float) -> str:

@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from tests.catalog.pages.manifests import BUILD, HASH, SCRIPT, UGLY, manifest
+from tests.catalog.pages.manifests import BUILD, HASH, SCRIPT, UGLY, manifest, shard
 
 from headrace.catalog.listing import Version
 from headrace.catalog.log import CommitRecord
-from headrace.catalog.manifest import Column, Histogram, Manifest, Producer, Split, Statistics, TopValue
+from headrace.catalog.manifest import Column, Histogram, Manifest, Producer, Quality, Split, Statistics, TopValue
 from headrace.catalog.pages.formats import ABSENT
 from headrace.catalog.retired import Retirement
 
@@ -103,6 +103,7 @@ def test_what_it_says_of_ids_splits_baselines_and_files() -> None:
         "state/01-categorified/table-0.parquet",
         "flights@6",
     ]
+    assert ["Baseline", "Target", "Split", "AUC", "Log loss"] in found.rows
     assert found.row("train") == ["train", "1,000", "", "66.7 %", "1", "9.8 KiB", "rule of train"]
     assert found.row("later") == ["later", "0", "", "0.0 %", "0", "0 B", "rule of later"]
     assert found.row("logistic regression1,000 rows")[1:] == ["late", "train", "0.7500", "0.5000"]
@@ -201,6 +202,34 @@ def test_those_who_do_not_see_it_can_read_it() -> None:
     assert {a["href"][1:] for tag, a in found.elements if tag == "a" and a["href"]} <= set(ids)
     labels = [a for tag, a in found.elements if tag == "label"]
     assert len(labels) == len([1 for tag, _ in found.elements if tag in ("input", "select")])
+
+
+def test_one_is_singular() -> None:
+    plain = manifest(())
+    quality = Quality(rows_in=1, rows_published=1)
+    one = plain.model_copy(
+        update={
+            "splits": {"train": Split(rule="all", rows=1, files=(shard("train", 0, 1),))},
+            "inputs": (plain.inputs[0].model_copy(update={"rows": 1}),),
+            "quality": quality,
+        }
+    )
+    words = " ".join(page(one).text.split())
+    assert "1 row, 1 column; made by the pipeline flights from 1 file with 1 row on 2026-03-01" in words
+    assert "row1in 1 split column10 features, label late on disk133 B1 shard" in words
+    assert "1 row was read, 1 published, 0 filtered and 0 quarantined" in words
+
+
+def test_a_column_of_what_vocabularies_continue_is_there_if_one_does() -> None:
+    assert "Continues" in page().text
+    plain = manifest()
+    alone = [
+        c.model_copy(update={"vocabulary": c.vocabulary.model_copy(update={"extends": None})}) if c.vocabulary else c
+        for c in plain.columns
+    ]
+    found = page(plain.model_copy(update={"columns": tuple(alone)}))
+    assert "Continues" not in found.text
+    assert found.row("carrier")[-1] == "state/01-categorified/table-0.parquet"
 
 
 @pytest.mark.slow

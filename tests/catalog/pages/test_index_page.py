@@ -34,6 +34,14 @@ def test_a_line_for_each_dataset() -> None:
     assert "103.8 MiB" in found.text
 
 
+def test_one_is_singular() -> None:
+    found = Page(index_page([summary("ctr", rows={"train": 1}, columns=1)], "published"))
+    words = " ".join(found.text.split())
+    assert "dataset1 row1of the latest version on disk51.9 MiBof the latest version" in words
+    two = " ".join(Page(index_page([summary("ctr"), summary("flights")], "published")).text.split())
+    assert "datasets2 rows3,000of the latest versions" in two
+
+
 def test_a_dataset_that_cannot_be_read_says_why() -> None:
     broken = summary("broken", created_at="", rows={}, columns=0, bytes=0, problem="manifest.json: is missing")
     assert Page(index_page([broken], "published")).row("broken") == ["broken", "3", "manifest.json: is missing"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.catalog.conftest import fill
+from tests.catalog.pages.test_dataset_page import Page
 
 from headrace.catalog.build import new_build
 from headrace.catalog.commit import publish
@@ -58,6 +59,27 @@ def test_the_index_links_to_a_page_of_each_dataset(catalog: Path, tmp_path: Path
         page = (out / "datasets" / f"{name}.html").read_text(encoding="utf-8")
         assert f"<h1>{name}@" in page
         assert '<a href="../index.html">All datasets</a>' in page
+
+
+@pytest.mark.slow
+def test_every_page_is_well_formed_and_every_link_leads_somewhere(catalog: Path, tmp_path: Path) -> None:
+    build = new_build(catalog, "a.b_c-D")
+    publish(catalog, "a.b_c-D", build, fill(build))
+    out = tmp_path / "site"
+    write_index(str(catalog), out)
+    pages = {path.resolve(): Page(path.read_text(encoding="utf-8")) for path in out.rglob("*.html")}
+    names = ["datasets/a.b_c-D.html", "datasets/flights.html", "datasets/index.html", "index.html"]
+    assert sorted(str(path.relative_to(out.resolve())) for path in pages) == names
+    for path, page in pages.items():
+        links = [attributes["href"] or "" for tag, attributes in page.elements if tag == "a"]
+        assert links
+        for link in links:
+            file, _, place = link.partition("#")
+            target = (path.parent / file).resolve() if file else path
+            assert target in pages, link
+            assert not place or place in {attributes.get("id") for _, attributes in pages[target].elements}, link
+        assert not {"src", "srcset", "data", "poster"} & {name for _, found in page.elements for name in found}
+        assert not [tag for tag, _ in page.elements if tag in ("link", "img", "iframe", "object", "base")]
 
 
 def test_a_damaged_dataset_is_in_the_index_with_what_is_wrong(catalog: Path, tmp_path: Path) -> None:
