@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypedDict
+from dataclasses import replace
+from typing import Any, NoReturn
 
 from headrace.catalog.loader.batches import Batch, Cutter
-from headrace.catalog.loader.columns import Contents, Pack, contents
+from headrace.catalog.loader.columns import Contents, contents
 from headrace.catalog.loader.feed import Feed, Work
-from headrace.catalog.loader.order import DropLast, Order, Shuffle, at_least, check_world, default_lanes
+from headrace.catalog.loader.options import Options
+from headrace.catalog.loader.order import Order, at_least, check_world, default_lanes
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
 from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
@@ -20,40 +21,6 @@ from headrace.schemas.errors import UsageError
 
 Deliver = Callable[[Iterator[Batch]], Iterator[Batch]]
 """From NumPy's arrays to what the job wants."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `Dataset.torch_loader` and `Dataset.numpy_loader` were asked for, which say what each is."""
-
-    columns: Sequence[str] | None = None
-    batch_size: int = 65_536
-    rank: int = 0
-    world_size: int = 1
-    shuffle: Shuffle = "rows"
-    seed: int = 0
-    drop_last: DropLast = True
-    pack: Pack | None = None
-    lanes: int | None = None
-    threads: int = 2
-    prefetch: int | None = None
-    page_checksums: bool = False
-
-
-class Asked(TypedDict, total=False):
-    """The options but for `columns`, as keywords."""
-
-    batch_size: int
-    rank: int
-    world_size: int
-    shuffle: Shuffle
-    seed: int
-    drop_last: DropLast
-    pack: Pack | None
-    lanes: int | None
-    threads: int
-    prefetch: int | None
-    page_checksums: bool
 
 
 class Loader:

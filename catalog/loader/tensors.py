@@ -8,7 +8,8 @@ from typing import Any
 
 from headrace.catalog.device import Ragged, device_index
 from headrace.catalog.loader.batches import Batch
-from headrace.catalog.loader.loader import Loader, Options
+from headrace.catalog.loader.loader import Loader
+from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.slab import Array
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import CapabilityError, UsageError

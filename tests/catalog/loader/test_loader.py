@@ -17,7 +17,8 @@ from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, groups, layouts, 
 
 from headrace.catalog.device import Ragged
 from headrace.catalog.loader import decode, plan, slab
-from headrace.catalog.loader.loader import Loader, Options
+from headrace.catalog.loader.loader import Loader
+from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order
 from headrace.catalog.loader.shards import LocalShard
 from headrace.catalog.reader import Dataset, open_dataset

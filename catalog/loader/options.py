@@ -1,0 +1,46 @@
+"""What a loader can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from headrace.catalog.loader.order import DropLast, Shuffle
+
+if TYPE_CHECKING:
+    from headrace.catalog.loader.columns import Pack
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `Dataset.torch_loader` and `Dataset.numpy_loader` were asked for, which say what each is."""
+
+    columns: Sequence[str] | None = None
+    batch_size: int = 65_536
+    rank: int = 0
+    world_size: int = 1
+    shuffle: Shuffle = "rows"
+    seed: int = 0
+    drop_last: DropLast = True
+    pack: Pack | None = None
+    lanes: int | None = None
+    threads: int = 2
+    prefetch: int | None = None
+    page_checksums: bool = False
+
+
+class Asked(TypedDict, total=False):
+    """The options but for `columns`, as keywords."""
+
+    batch_size: int
+    rank: int
+    world_size: int
+    shuffle: Shuffle
+    seed: int
+    drop_last: DropLast
+    pack: Pack | None
+    lanes: int | None
+    threads: int
+    prefetch: int | None
+    page_checksums: bool
