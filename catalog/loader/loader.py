@@ -15,7 +15,7 @@ from headrace.catalog.loader.order import Order, at_least, check_world, default_
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
 from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
-from headrace.catalog.loader.state import check_state, state_of
+from headrace.catalog.loader.state import check_state, source_of, state_of
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import UsageError
 
@@ -45,6 +45,7 @@ class Loader:
         self._options = options
         self._contents = _contents(dataset, split, options)
         self._groups = groups_of(dataset.manifest.splits[split].files)
+        self._source = source_of(dataset, split)
         self._order = _order(options)
         self._allocate = allocate or aligned
         self._pool = Pool(0, self._allocate)
@@ -63,6 +64,11 @@ class Loader:
         return self._epoch
 
     @property
+    def step(self) -> int:
+        """How many batches of the epoch were given."""
+        return self._step
+
+    @property
     def lanes(self) -> int:
         """In how many the epoch is cut: `world_size` can be any divisor of it, here and where a state is loaded."""
         return self._order.lanes
@@ -74,11 +80,11 @@ class Loader:
         """
         at_least("epoch", epoch, 0)
         if epoch != self._epoch:
-            self._epoch, self._step, self._start = epoch, 0, 0
+            self._go_to(epoch, 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the present or last iteration is, after the last batch it gave: plain JSON, the same on all ranks."""
-        return state_of(self._dataset, self._split, self._order, self._epoch, self._step)
+        return state_of(self._source, self._order, self._epoch, self._step)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iteration go on where the state was taken, in a world of any size that divides its lanes.
@@ -86,20 +92,24 @@ class Loader:
         Raises
         ------
         UsageError
-            The state is of another version, another split or other options, each named; the ranks cannot share its
-            lanes.
+            The state is of other shards, another split or other options, each named; the ranks cannot share its lanes.
 
         Notes
         -----
-        No row before that step is read. A loader that was made without `lanes` takes those of the state.
+        No row before that step is read. A loader that was made without `lanes` takes those of the state. Where the
+        dataset lies, and which version it is, does not matter if the split has the same shards.
         """
         order = self._order
         if self._options.lanes is None and isinstance(state, dict) and isinstance(state.get("lanes"), int):
             order = replace(order, lanes=state["lanes"])
             check_world(order, self._options.rank, self._options.world_size)
-        check_state(state, state_of(self._dataset, self._split, order, 0, 0), self._plan(order).steps)
+        check_state(state, state_of(self._source, order, 0, 0), self._plan(order).steps)
         self._order = order
-        self._epoch, self._step, self._start = state["epoch"], state["step"], state["step"]
+        self._go_to(state["epoch"], state["step"])
+
+    def _go_to(self, epoch: int, step: int) -> None:
+        """Iterations that have begun go on with what they were about, and do not say where the loader is any more."""
+        self._epoch, self._step, self._start, self._latest = epoch, step, step, object()
 
     def __len__(self) -> int:
         return self._plan().steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Any, Final
 
 from headrace.catalog.loader.order import Order, at_least
@@ -13,14 +15,23 @@ FORMAT: Final = 1
 _OPTIONS: Final = ("split", "batch_size", "lanes", "shuffle", "seed", "drop_last")
 
 
-def state_of(dataset: Dataset, split: str, order: Order, epoch: int, step: int) -> dict[str, Any]:
+def source_of(dataset: Dataset, split: str) -> dict[str, Any]:
+    """What the batches of a state are of. Shards by their bytes: where the dataset lies is for people to read."""
+    files = dataset.manifest.splits[split].files
+    cut = json.dumps([[file.sha256, *file.row_groups] for file in files])
+    return {
+        "dataset": str(dataset.place),
+        "version": dataset.version,
+        "split": split,
+        "shards": sha256(cut.encode()).hexdigest(),
+    }
+
+
+def state_of(source: dict[str, Any], order: Order, epoch: int, step: int) -> dict[str, Any]:
     """The state after `step` steps of an epoch."""
     return {
         "format": FORMAT,
-        "dataset": str(dataset.place),
-        "version": dataset.version,
-        "manifest_sha256": dataset.record.manifest_sha256,
-        "split": split,
+        **source,
         "batch_size": order.batch_size,
         "lanes": order.lanes,
         "shuffle": order.shuffle,
@@ -34,16 +45,16 @@ def state_of(dataset: Dataset, split: str, order: Order, epoch: int, step: int) 
 def check_state(state: Any, ours: dict[str, Any], steps: int) -> None:
     """Raise UsageError that names what a state was saved with and this loader does not have.
 
-    The dataset's address may differ, as that of a copy does: the manifest's hash says what was read.
+    Place and version may differ, as those of a copy do: the shards say what was read.
     """
     if not isinstance(state, dict) or state.keys() != ours.keys():
         raise UsageError("is no state of a loader", hint="load_state_dict takes what state_dict() gave")
     if state["format"] != FORMAT:
         raise UsageError(f"the state is of format {state['format']!r}; this headrace knows {FORMAT}")
-    if state["manifest_sha256"] != ours["manifest_sha256"]:
+    if state["shards"] != ours["shards"] and state["split"] == ours["split"]:
         raise UsageError(
             f"the state is of {state['dataset']}@{state['version']}, and this loader reads "
-            f"{ours['dataset']}@{ours['version']}: the manifests differ",
+            f"{ours['dataset']}@{ours['version']}: the shards of {ours['split']!r} differ",
             hint=f"open {state['dataset']}@{state['version']}, or begin anew",
         )
     if differ := [name for name in _OPTIONS if state[name] != ours[name]]:

@@ -78,3 +78,17 @@ def test_shards_come_while_one_before_them_is_read(catalog: str, monkeypatch: py
     monkeypatch.setattr(feed, "decoded", waiting)
     batches = dataset.numpy_loader("train", batch_size=100, shuffle=False, threads=1, prefetch=0)
     assert [int(one) for batch in batches for one in batch["id"]] == list(range(2_000))
+
+
+def test_a_state_goes_on_where_a_copy_of_the_dataset_lies(catalog: str, tmp_path: Path) -> None:
+    local = published(tmp_path, (pa.table({"id": np.arange(400)}), [100] * 4))
+    store = open_store(f"{catalog}/demo")
+    for path in filter(Path.is_file, (tmp_path / "demo").rglob("*")):
+        obstore.put(store, str(path.relative_to(tmp_path / "demo")), path)
+    loaders = [one.numpy_loader("train", batch_size=40) for one in (local, open_dataset(f"{catalog}/demo"))]
+    whole = [batch["id"].tolist() for batch in loaders[0]]
+    for saved, resumed in (loaders, loaders[::-1]):
+        batches = iter(saved)
+        begun = [next(batches)["id"].tolist() for _ in range(3)]
+        resumed.load_state_dict(saved.state_dict())
+        assert begun + [batch["id"].tolist() for batch in resumed] == whole

@@ -1,8 +1,7 @@
-"""Loaders over published files: what comes out, where it goes on, and what is refused."""
+"""Loaders over published files: what comes out, and what is refused."""
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,84 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.catalog.columns import COLUMNS, EXPECTED
+from tests.catalog.loader.rows import OPTIONS, check, ids, plain, rows
 from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, groups, layouts, orders, published, worlds_of
 
 from headrace.catalog.device import Ragged
-from headrace.catalog.loader import decode, plan, slab
+from headrace.catalog.loader import decode, slab
 from headrace.catalog.loader.loader import Loader
 from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order
 from headrace.catalog.loader.shards import LocalShard
 from headrace.catalog.reader import Dataset, open_dataset
 from headrace.schemas.errors import DataError, UsageError
-
-OPTIONS: dict[str, Any] = {"batch_size": 48, "lanes": 4, "seed": 1}
-
-
-def rows(count: int) -> pa.Table:
-    """Rows of every kind, each of which can be told from its `id`."""
-    numbers = np.arange(count)
-    return pa.table(
-        {
-            "id": numbers,
-            "x": numbers.astype(np.float32) / 2,
-            "odd": numbers % 2 == 1,
-            "pair": pa.array([[n, -n] for n in range(count)], pa.list_(pa.float32(), 2)),
-            "items": pa.array([list(range(n, n + n % 3)) for n in range(count)], pa.list_(pa.int32())),
-        }
-    )
-
-
-def check(batch: dict[str, Any]) -> None:
-    """Every entry of a batch is what belongs to its ids; padding is zeros."""
-    valid = batch.get("_valid", np.ones(len(batch["id"]), bool))
-    ids = np.where(valid, batch["id"], 0)
-    assert batch["id"].tolist() == ids.tolist()
-    assert batch["x"].dtype == np.float32
-    assert batch["x"].tolist() == (ids / 2).tolist()
-    assert batch["odd"].tolist() == (ids % 2 == 1).tolist()
-    assert batch["pair"].tolist() == np.stack([ids, -ids], axis=1).tolist()
-    items = batch["items"]
-    assert (items.values.dtype, items.offsets.dtype) == (np.int32, np.int64)
-    lists = [items.values[a:z].tolist() for a, z in zip(items.offsets, items.offsets[1:], strict=False)]
-    assert lists == [list(range(n, n + n % 3)) for n in ids.tolist()]
-    assert len(items.values) == items.offsets[-1]
-
-
-def plain(batch: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a batch's bytes, types and shapes."""
-    arrays: dict[str, Any] = {}
-    for name, value in batch.items():
-        parts = value if isinstance(value, Ragged) else (value,)
-        arrays[name] = [(part.dtype.str, part.shape, part.tobytes()) for part in parts]
-    return arrays
-
-
-def ids(batches: Any) -> list[int]:
-    """The ids of real rows, batch after batch."""
-    found: list[int] = []
-    for batch in batches:
-        found += batch["id"][batch["_valid"]].tolist() if "_valid" in batch else batch["id"].tolist()
-    return found
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Dataset:
-    """1,000 rows in three shards of several row groups."""
-    table = rows(1_000)
-    return published(
-        tmp_path,
-        (table.slice(0, 400), [100, 150, 150]),
-        (table.slice(400, 300), [300]),
-        (table.slice(700), [120, 0, 80, 100]),
-    )
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows of 16 rows and slabs of 100, so that small splits have many."""
-    monkeypatch.setattr(plan, "WINDOW_ROWS", 16)
-    monkeypatch.setattr(slab, "ROWS", 100)
 
 
 @pytest.mark.slow
@@ -135,35 +67,6 @@ def test_every_row_of_every_column_comes_once(
 def loader_options(order: Order) -> dict[str, Any]:
     names = ("batch_size", "lanes", "shuffle", "seed", "drop_last")
     return {name: getattr(order, name) for name in names}
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
-@pytest.mark.parametrize("drop_last", [True, False, "pad"])
-def test_it_goes_on_at_every_step_in_a_world_of_any_size(demo: Dataset, shuffle: Any, drop_last: Any) -> None:
-    options = OPTIONS | {"shuffle": shuffle, "drop_last": drop_last}
-    loader = demo.numpy_loader("train", **options)
-    loader.set_epoch(3)
-    states, whole = [loader.state_dict()], []
-    for batch in loader:
-        whole.append(plain(batch) | {"rows": sorted(ids([batch]))})
-        states.append(json.loads(json.dumps(loader.state_dict())))
-    assert len(whole) == len(loader) == (20 if drop_last is True else 21)
-    for step, state in enumerate(states):
-        assert len(json.dumps(state)) < 1024
-        again = demo.numpy_loader("train", **options)
-        again.load_state_dict(state)
-        assert (again.epoch, again.state_dict()) == (3, state)
-        tail = [plain(batch) | {"rows": sorted(ids([batch]))} for batch in again]
-        assert tail == whole[step:]
-    for world in (2, 4):
-        ranks = [demo.numpy_loader("train", rank=rank, world_size=world, **options) for rank in range(world)]
-        for rank in ranks:
-            rank.load_state_dict(states[7])
-        for number, parts in enumerate(zip(*ranks, strict=True)):
-            assert sorted(ids(parts)) == whole[7 + number]["rows"]
-            assert {json.dumps(rank.state_dict()) for rank in ranks} == {json.dumps(states[8 + number])}
 
 
 @pytest.mark.slow
@@ -249,55 +152,11 @@ def test_a_column_named_like_a_field_of_another_is_itself(tmp_path: Path) -> Non
         assert [batch["a.b"].tolist() for batch in loader] == [[0, 1, 2, 3, 4, 5]]
 
 
-def test_an_iteration_is_an_epoch_from_its_first_step(demo: Dataset) -> None:
-    loader = demo.numpy_loader("train", **OPTIONS)
-    first, second = ids(loader), ids(loader)
-    assert first == second
-    loader.set_epoch(1)
-    assert ids(loader) != first
-    for _ in loader:
-        break
-    assert loader.state_dict()["step"] == 1
-    assert len(ids(loader)) == 960
-    loader.set_epoch(0)
-    assert (loader.state_dict()["step"], ids(loader)) == (0, first)
-
-
-def test_an_iteration_that_is_thrown_away_takes_no_place(demo: Dataset) -> None:
-    loader = demo.numpy_loader("train", **OPTIONS)
-    whole = ids(loader)
-    loader.load_state_dict({**loader.state_dict(), "step": 5})
-    iter(loader)
-    assert loader.state_dict()["step"] == 5
-    assert ids(loader) == whole[-len(whole) // len(loader) * (len(loader) - 5) :]
-
-
-def test_of_two_iterations_the_state_is_that_of_the_later(demo: Dataset) -> None:
-    loader = demo.numpy_loader("train", **OPTIONS)
-    first, second = iter(loader), iter(loader)
-    next(first), next(first), next(first), next(second)
-    assert loader.state_dict()["step"] == 1
-    next(first)
-    assert loader.state_dict()["step"] == 1
-    next(second)
-    assert loader.state_dict()["step"] == 2
-
-
 def test_it_says_what_it_is(demo: Dataset) -> None:
     loader = demo.numpy_loader("train", batch_size=80, seed=3, rank=1, world_size=2)
     next(iter(loader))
     options = "batch_size=80, shuffle='rows', seed=3, lanes=8, rank=1 of 2"
     assert repr(loader) == f"Loader(demo@1 train: epoch 0, step 1 of 12; {options})"
-
-
-def test_the_epoch_that_is_gone_on_with_may_be_set_again(demo: Dataset) -> None:
-    loader = demo.numpy_loader("train", **OPTIONS)
-    loader.set_epoch(2)
-    tail = ids(list(loader)[5:])
-    again = demo.numpy_loader("train", **OPTIONS)
-    again.load_state_dict({**loader.state_dict(), "step": 5})
-    again.set_epoch(2)
-    assert ids(again) == tail
 
 
 def test_unshuffled_rows_keep_their_order(demo: Dataset) -> None:
@@ -413,48 +272,6 @@ def test_a_null_in_a_list_is_named(tmp_path: Path) -> None:
     table = pa.table({"items": pa.array([[1], [None, 2]], pa.list_(pa.int32()))})
     with pytest.raises(DataError, match="column 'items' has 1 nulls in its lists, and tensors have no nulls"):
         list(published(tmp_path, (table, [2])).numpy_loader("train", batch_size=2))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"batch_size": 96}, "other options: batch_size was 96, is 48"),
-        ({"seed": 2, "shuffle": "blocks"}, "other options: shuffle was 'blocks', is 'rows'; seed was 2, is 1"),
-        ({"lanes": 8}, "other options: lanes was 8, is 4"),
-        ({"split": "test"}, "other options: split was 'test', is 'train'"),
-        ({"drop_last": "pad"}, "other options: drop_last was 'pad', is True"),
-        ({"manifest_sha256": "0"}, "the manifests differ"),
-        ({"format": 2}, "the state is of format 2; this headrace knows 1"),
-        ({"step": 21}, "the state is of step 21, and an epoch has 20"),
-        ({"step": -1}, "step is -1; expected a whole number from 0"),
-        ({"epoch": None}, "epoch is None; expected a whole number from 0"),
-        ({"more": 1}, "is no state of a loader"),
-    ],
-)
-def test_a_state_of_another_loader_is_refused_by_name(demo: Dataset, change: dict[str, Any], message: str) -> None:
-    loader = demo.numpy_loader("train", **OPTIONS)
-    before = loader.state_dict()
-    with pytest.raises(UsageError, match=message):
-        loader.load_state_dict(before | change)
-    assert loader.state_dict() == before
-
-
-def test_a_state_of_another_version_names_both(demo: Dataset, tmp_path: Path) -> None:
-    other = published(tmp_path, (rows(1_000), [1_000]))
-    with pytest.raises(UsageError, match=r"the state is of .*demo@1, and this loader reads .*demo@2") as caught:
-        other.numpy_loader("train", **OPTIONS).load_state_dict(demo.numpy_loader("train", **OPTIONS).state_dict())
-    assert "demo@1, or begin anew" in caught.value.hint
-
-
-def test_without_lanes_those_of_the_state_are_taken(demo: Dataset) -> None:
-    options = {"batch_size": 48, "seed": 1}
-    state = demo.numpy_loader("train", **options, lanes=12).state_dict()
-    loader = demo.numpy_loader("train", **options, world_size=3)
-    assert loader.lanes == 12
-    loader.load_state_dict(state | {"lanes": 6})
-    assert loader.lanes == 6
-    with pytest.raises(UsageError, match="8 lanes cannot be shared by 3 ranks; world_size can be 1, 2, 4, 8"):
-        loader.load_state_dict(state | {"lanes": 8})
 
 
 def test_where_rows_go_in_steps() -> None:
