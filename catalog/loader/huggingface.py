@@ -9,6 +9,7 @@ from typing import Any, Final
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
+from headrace.catalog.loader.epochs import Epochs
 from headrace.catalog.loader.loader import Loader
 from headrace.schemas.errors import UsageError
 
@@ -27,7 +28,8 @@ class LoaderTrainer(Trainer):
         size of this process.
     eval_loader
         What `evaluate()` reads, and evaluations while it trains: made with `shuffle=False, drop_last=False` it has all
-        rows once. `TrainingArguments(label_names=[...])` says which entries are labels.
+        rows once. `TrainingArguments(label_names=[...])` says which entries are labels. `evaluate` and `predict` take
+        other loaders as well.
     arguments
         As of `transformers.Trainer`.
 
@@ -35,26 +37,38 @@ class LoaderTrainer(Trainer):
     -----
     Each epoch has an order of its own. A run that goes on, `train(resume_from_checkpoint=True)` or the folder of a
     checkpoint, goes on behind the last batch before it, without reading those before; batches are not skipped one by
-    one.
+    one. What the Trainer's logs call the epoch is its own count, which does not know of that. Where
+    `gradient_accumulation_steps` does not divide the steps of an epoch, the last update of the epoch that a run goes on
+    in is made together with the first of the next one.
     """
 
     def __init__(self, *arguments: Any, loader: Loader, eval_loader: Loader | None = None, **named: Any) -> None:
-        self._place = _Place(loader)
+        self._place = _Place(Epochs(loader))
         named["callbacks"] = [*(named.get("callbacks") or ()), self._place]
         if eval_loader is not None:
+            if named.get("eval_dataset") is not None:
+                raise UsageError(
+                    "eval_loader and eval_dataset are both given", hint="evaluate(eval_dataset=...) takes another"
+                )
             named["eval_dataset"] = eval_loader
         super().__init__(*arguments, **named)
         self.loader = loader
         self.eval_loader = eval_loader
         self.args.ignore_data_skip = True
 
-    def get_train_dataloader(self) -> Loader:
-        return self.loader
+    def get_train_dataloader(self) -> Epochs:
+        """Asked for once a run."""
+        self._place.epochs = Epochs(self.loader)
+        return self._place.epochs
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        if self.eval_loader is None or eval_dataset not in (None, self.eval_loader):
-            return super().get_eval_dataloader(eval_dataset)
-        return self.eval_loader
+        """A loader as it is, `eval_loader` if none is given; anything else as `transformers.Trainer` makes it."""
+        chosen = self.eval_loader if eval_dataset is None else eval_dataset
+        return chosen if isinstance(chosen, Loader) else super().get_eval_dataloader(eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Any) -> Any:
+        """What `predict` reads: a loader as it is."""
+        return test_dataset if isinstance(test_dataset, Loader) else super().get_test_dataloader(test_dataset)
 
     def train(self, resume_from_checkpoint: str | Path | bool | None = None, **named: Any) -> Any:
         """As of `transformers.Trainer`."""
@@ -68,14 +82,14 @@ class LoaderTrainer(Trainer):
 class _Place(TrainerCallback):
     """Writes where the loader is beside each checkpoint, and finds it there when a run goes on."""
 
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
+    def __init__(self, epochs: Epochs) -> None:
+        self.epochs = epochs
         self.resumed: Path | None = None
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
             folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-            (folder / PLACE).write_text(json.dumps(self._loader.state_dict()))
+            (folder / PLACE).write_text(json.dumps(self.epochs.state_dict()))
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.resumed is None:
@@ -88,4 +102,4 @@ class _Place(TrainerCallback):
                 hint="it is written by LoaderTrainer beside each checkpoint; begin anew, or with another checkpoint",
                 where=str(self.resumed),
             ) from error
-        self._loader.load_state_dict(place)
+        self.epochs.load_state_dict(place)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from lightning import LightningDataModule
 
+from headrace.catalog.loader.epochs import Epochs
 from headrace.catalog.loader.loader import Loader
 from headrace.catalog.reader import Dataset
 
@@ -31,8 +32,13 @@ class DatasetModule(LightningDataModule):
     Notes
     -----
     Each epoch has an order of its own. A run that goes on from a checkpoint, `trainer.fit(..., ckpt_path=...)`, goes on
-    behind the last batch before it, also on another number of ranks that divides `lanes`. Over several ranks the last
-    batch of a validation can be empty on some: the mean of a metric is to be weighted by rows.
+    behind the last batch before it, also on another number of ranks that divides `lanes`. Lightning counts an epoch
+    that `max_steps` ended as done: from a checkpoint that was saved after that, a run by `max_epochs` begins the next
+    one, of which there may be none, and a run by `max_steps` goes on in it. Those that were saved while it ran, as by
+    `ModelCheckpoint(every_n_train_steps=...)`, are gone on from by either.
+
+    Over several ranks the last batch of a validation can be empty on some: the mean of a metric is to be weighted by
+    rows.
 
     Examples
     --------
@@ -61,13 +67,17 @@ class DatasetModule(LightningDataModule):
         return f"DatasetModule({self._dataset.name}@{self._dataset.version}: {splits})"
 
     def train_dataloader(self) -> Epochs:
-        return Epochs(self._loader("train", self._options))
+        return Epochs(self._loader("train", self._options), self._steps)
 
     def val_dataloader(self) -> Loader | list[Loader]:
         return self._whole("validation")
 
     def test_dataloader(self) -> Loader | list[Loader]:
         return self._whole("test")
+
+    def _steps(self) -> float:
+        """Of an epoch: `Trainer(limit_train_batches=...)` may take fewer than there are."""
+        return self.trainer.num_training_batches if self.trainer else inf
 
     def _whole(self, use: str) -> Loader | list[Loader]:
         if self._splits[use] is None:
@@ -79,29 +89,3 @@ class DatasetModule(LightningDataModule):
         assert split is not None
         ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return self._dataset.torch_loader(split, rank=ranks[0], world_size=ranks[1], **options)
-
-
-class Epochs:
-    """A loader as Lightning asks for one: it tells what calls itself a sampler which epoch begins."""
-
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
-
-    @property
-    def sampler(self) -> Loader:
-        """What has `set_epoch`."""
-        return self.loader
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.loader)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Lightning saves it in its checkpoints."""
-        return self.loader.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Lightning calls it with what it saved."""
-        self.loader.load_state_dict(state)

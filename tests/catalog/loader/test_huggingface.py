@@ -75,6 +75,31 @@ def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) ->
         trained(tmp_path, Network(), "other", resume=str(tmp_path / "kept"), **schedule)
 
 
+def test_a_run_goes_on_twice_though_an_epoch_has_an_odd_batch(tmp_path: Path) -> None:
+    """Then the Trainer finds itself an update behind, and at the end of an epoch that it takes for the present one."""
+    whole = Network()
+    trained(tmp_path, whole, "whole", num_train_epochs=4, save_strategy="no")
+    seen = []
+    for stop in (4, 15, 24):
+        network = Network()
+        schedule = {"max_steps": stop, "save_steps": stop, "lr_scheduler_type": "constant"}
+        trained(tmp_path, network, "cut", resume=stop > 4, gradient_accumulation_steps=2, **schedule)
+        seen.append(network.seen)
+    assert [len(part) for part in seen] == [8, 7 + STEPS, STEPS + 2]
+    assert list(chain.from_iterable(seen)) == whole.seen[: 2 + 3 * STEPS]
+
+
+def test_it_goes_on_where_max_steps_ended_it(tmp_path: Path) -> None:
+    whole, seen = Network(), []
+    trained(tmp_path, whole, "whole", num_train_epochs=2, save_strategy="no")
+    for stop in (7, 12, 2 * STEPS):
+        network = Network()
+        schedule = {"max_steps": stop, "save_steps": stop, "lr_scheduler_type": "constant"}
+        trained(tmp_path, network, "cut", resume=stop > 7, **schedule)
+        seen += network.seen
+    assert seen == whole.seen
+
+
 def test_it_evaluates_every_row(tmp_path: Path) -> None:
     loaders = {
         name: dataset(tmp_path).torch_loader("train", ["id", "y"], pack={"x": ["a", "b"]}, batch_size=128, **options)
@@ -97,6 +122,14 @@ def test_it_evaluates_every_row(tmp_path: Path) -> None:
     network.seen.clear()
     assert trainer.evaluate()["eval_loss"] == pytest.approx(during["eval_loss"])
     assert list(chain.from_iterable(network.seen)) == list(range(STEPS * 64))
+
+    other = dataset(tmp_path).torch_loader("train", ["id", "y"], pack={"x": ["a", "b"]}, batch_size=64, shuffle=False)
+    network.seen.clear()
+    assert trainer.evaluate(other)["eval_rows"] == STEPS * 64
+    assert trainer.predict(other).predictions.shape == (STEPS * 64,)
+    assert [len(ids) for ids in network.seen] == [64] * (2 * STEPS)
+    with pytest.raises(UsageError, match="both given"):
+        LoaderTrainer(network, arguments, eval_dataset=other, **loaders)
 
 
 class Stopping(Network):

@@ -50,7 +50,7 @@ class Network(lightning.LightningModule):
 
 
 def trained(root: Path, network: Network, **options: Any) -> None:
-    resume = options.pop("ckpt_path", None)
+    resume, saved = options.pop("ckpt_path", None), options.pop("saved_as", None)
     trainer = lightning.Trainer(
         accelerator="cpu",
         logger=False,
@@ -64,6 +64,8 @@ def trained(root: Path, network: Network, **options: Any) -> None:
         dataset(root), validation="train", columns=["id", "y"], pack={"x": ["a", "b"]}, batch_size=64, lanes=4
     )
     trainer.fit(network, datamodule=module, ckpt_path=resume)
+    if saved:
+        trainer.save_checkpoint(saved)
 
 
 def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) -> None:
@@ -82,6 +84,35 @@ def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) ->
     trained(tmp_path, resumed, max_epochs=2, ckpt_path=tmp_path / "cut.ckpt")
     assert begun.seen[:steps] + resumed.seen == whole.seen
     assert torch.equal(resumed.layer.weight, whole.layer.weight)
+
+
+@pytest.mark.parametrize("stopped", [7, STEPS, STEPS + 5])
+def test_of_a_checkpoint_of_an_epoch_that_max_steps_ended_the_rest_comes_first(tmp_path: Path, stopped: int) -> None:
+    whole, begun, resumed = Network(), Network(), Network()
+    trained(tmp_path, whole, max_epochs=2)
+    trained(tmp_path, begun, max_steps=stopped, saved_as=tmp_path / "stopped.ckpt")
+    assert len(begun.seen) == stopped
+    trained(tmp_path, resumed, max_steps=2 * STEPS, ckpt_path=tmp_path / "stopped.ckpt")
+    assert begun.seen + resumed.seen == whole.seen
+    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+
+
+def test_lightning_counts_an_epoch_that_max_steps_ended_as_done(tmp_path: Path) -> None:
+    whole, begun = Network(), Network()
+    trained(tmp_path, whole, max_epochs=2)
+    trained(tmp_path, begun, max_steps=7, saved_as=tmp_path / "stopped.ckpt")
+    for epochs, expected in [(1, []), (2, whole.seen[STEPS:])]:
+        resumed = Network()
+        trained(tmp_path, resumed, max_epochs=epochs, ckpt_path=tmp_path / "stopped.ckpt")
+        assert resumed.seen == expected
+
+
+def test_epochs_that_take_fewer_batches_have_orders_of_their_own(tmp_path: Path) -> None:
+    whole, resumed = Network(), Network()
+    trained(tmp_path, whole, max_epochs=2)
+    trained(tmp_path, Network(), max_epochs=1, limit_train_batches=5, saved_as=tmp_path / "first.ckpt")
+    trained(tmp_path, resumed, max_epochs=2, limit_train_batches=5, ckpt_path=tmp_path / "first.ckpt")
+    assert resumed.seen == whole.seen[STEPS : STEPS + 5]
 
 
 def test_validation_sees_every_row(tmp_path: Path) -> None:
