@@ -93,6 +93,7 @@ def torch_loader(
     `prefetch` more.
     """
     require("torch", "torch")
+    require("numpy", "torch")
     from headrace.catalog.loader import tensors
 
     order = (batch_size, rank, world_size, shuffle, seed, drop_last)
