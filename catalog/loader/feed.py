@@ -7,10 +7,11 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from headrace.catalog.loader.ahead import Ahead
-from headrace.catalog.loader.columns import together
+from headrace.catalog.loader.band import Band
+from headrace.catalog.loader.columns import Column, together
 from headrace.catalog.loader.decode import Room, decoded, rooms, span, targets, write
 from headrace.catalog.loader.plan import Share, Task
 from headrace.catalog.loader.shards import Checked, Group, Shards
@@ -119,10 +120,10 @@ class Feed:
     # In the threads.
 
     def _run(self) -> None:
-        shards, gathered = Shards(self._work.shards), Memory()
+        shards, gathered, held = Shards(self._work.shards), Memory(), Memory()
         try:
             while (task := self._claimed()) is not None:
-                self._do(task, shards, gathered)
+                self._do(task, shards, gathered, held)
         except BaseException as error:
             with self._changed:
                 self._problem = self._problem or error
@@ -140,11 +141,19 @@ class Feed:
                 self._changed.wait()
             return None
 
-    def _do(self, task: Task, shards: Shards, gathered: Memory) -> None:
+    def _do(self, task: Task, shards: Shards, gathered: Memory, held: Memory) -> None:
         group, picked = self._work.groups[task.group], self._work.share.picked(task)
         begin = task.begin - self._work.step * self._work.shape.width
         places = list(self._rooms(task.slot, begin, task.start + task.rows - task.begin))
+        band = Band(picked, places, held, gathered)
         (first, last), encoded = span(picked), []
+
+        def put(source: Any, column: Column) -> None:
+            if column.packed and column.width is None:
+                band.add(source, column)
+            else:
+                write(source, column, picked, places, gathered)
+
         for column in self._work.shape.contents.columns:
             if self._stopped:
                 return
@@ -153,13 +162,14 @@ class Feed:
             elif isinstance(picked, slice) and pages.stored == column.dtype and not column.packed:
                 shards.fill(group, pages, targets(column, picked, places))
             else:
-                write(shards.values(group, pages, column, first, last), column, picked, places, gathered)
+                put(shards.values(group, pages, column, first, last), column)
         for columns in together(encoded):
             if self._stopped:
                 return
             arrays = decoded(shards.read(group, columns), columns, group.file.path)
             for column in columns:
-                write(arrays[column.name], column, picked, places, gathered)
+                put(arrays[column.name], column)
+        band.end()
         with self._changed:
             for room in places:
                 room.slab.missing -= room.stop - room.start
