@@ -182,6 +182,9 @@ def test_parts_that_are_measured_anew_take_the_place_of_theirs(tmp_path: Path) -
         report.write(tmp_path, MACHINE, again, keep=True)
 
 
+STORE = "**20%** without a cache, **10%** filling one, 80% with one"
+
+
 def test_the_figures_of_a_page_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     there = tmp_path / "performance.md"
     there.write_text(f"# Before\n\n{page.BEGIN}\nold\n{page.END}\n\nafter\n")
@@ -203,7 +206,7 @@ def test_the_figures_of_a_page_are_replaced_and_nothing_else(tmp_path: Path) -> 
 |---|---|--:|
 | MB held after each of 3 epochs, `rows` | 101, 102, 105 | flat |
 | the first batch of 4 shards | 1,000 ms; 0 shards opened before it, 2 for it | 1,000 ms |
-| first epoch from moto (400 MB/s), of one from disk | **20%** without a cache, **10%** filling one, 80% with one | 70% |
+| first epoch from moto (400 MB/s), of one from disk | {STORE} | 70% |
 
 | loader, of the same rows | batch | Mrow/s | headrace is | row groups in a batch | peak MB |
 |---|--:|--:|--:|--:|--:|
