@@ -1,6 +1,6 @@
 """The loader beside raw decoding, beside its promises and beside its peers: one command.
 
-    python -m benchmarks.loader                                            # everything, about ten minutes
+    python -m benchmarks.loader                                            # everything that is installed
     python -m benchmarks.loader --only throughput memory --rows 1000000    # some, printed and not written
     python -m benchmarks.loader --only peers --update                      # and put in the place of what is written
     python -m benchmarks.loader --peer-python litdata=/path/to/python --seaweedfs /path/to/weed

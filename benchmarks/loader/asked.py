@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from benchmarks.measure import CommandFailed
 from benchmarks.sides import ROOT
 
-_INTERVAL = 0.02
+COMMAND: Final = (sys.executable, "-m", "benchmarks.loader.alone")
+
+_INTERVAL: Final = 0.02
 
 
 class Asked:
@@ -35,7 +37,7 @@ class Asked:
         self.job = job
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__, with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.loader.alone", json.dumps(job)],
+            [*COMMAND, json.dumps(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

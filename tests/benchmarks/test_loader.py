@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from benchmarks.loader import __main__ as command
-from benchmarks.loader import figures, page, report
+from benchmarks.loader import asked as asked_module
+from benchmarks.loader import figures, page, parts, report
 from benchmarks.loader.alone import Opens
+from benchmarks.loader.asked import Asked
 from benchmarks.loader.data import CARDINALITIES, rows_of
 from benchmarks.loader.peers import PEERS, Peer, missing
+from benchmarks.measure import CommandFailed
 from benchmarks.peers import loader_job, loader_pyarrow
 
 MACHINE = {"processor": "a processor", "cores": 2, "memory_gb": 8.0, "system": "Linux", "packages": {"torch": "2"}}
@@ -166,8 +170,8 @@ def test_aims_that_are_missed_are_bold_and_who_is_left_out_is_named() -> None:
 
 
 def test_parts_that_are_measured_anew_take_the_place_of_theirs(tmp_path: Path) -> None:
-    parts = {name: FOUND[name] for name in ("throughput", "memory")}
-    report.write(tmp_path, MACHINE, parts, keep=False)
+    both = {name: FOUND[name] for name in ("throughput", "memory")}
+    report.write(tmp_path, MACHINE, both, keep=False)
     again = {"memory": FOUND["memory"] | {"load": 3.0}}
     paths = report.write(tmp_path, MACHINE, again, keep=True)
     document = json.loads(paths[0].read_text())
@@ -241,6 +245,31 @@ def test_the_kernel_counts_who_opens_what(tmp_path: Path) -> None:
     assert opens.names() == {"one", "two"}
 
 
+_ECHO = """
+import json, sys
+job = json.loads(sys.argv[1])
+print(json.dumps({"anonymous_mb": 1.0}), flush=True)
+for number, _ in enumerate(sys.stdin):
+    if number == job["ends"]:
+        sys.exit("no luck")
+    print(json.dumps({"name": job["name"], "number": number, "anonymous_mb": 2e6}), flush=True)
+"""
+
+
+def test_sides_take_turns_and_one_that_ends_says_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(asked_module, "COMMAND", (sys.executable, "-I", "-S", "-c", _ECHO))
+    answer = Asked.ask
+    monkeypatch.setattr(Asked, "ask", lambda self: asked.append(self.job["name"]) or answer(self))
+    found = parts.in_turns({name: {"name": name, "ends": 3} for name in ("one", "two")}, 3)
+    assert asked == ["one", "two"] * 3
+    assert [epoch["number"] for epoch in found["two"]] == [0, 1, 2]
+    assert {epoch["name"] for epoch in found["two"]} == {"two"}
+    assert found["one"][0]["most_anonymous_mb"] == 2e6
+    with pytest.raises(CommandFailed, match=r"(?s)status 1.*no luck"):
+        parts.in_turns({"one": {"name": "one", "ends": 0}}, 1)
+
+
 def test_rows_depend_on_where_a_shard_begins() -> None:
     table = rows_of(100, 50)
     assert table.equals(rows_of(100, 50))
@@ -292,14 +321,32 @@ def test_batches_are_taken_until_the_time_or_the_epochs_are_over(monkeypatch: py
 
 
 @pytest.mark.slow
-def test_small_datasets_are_published_and_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sizes = ["--rows", "5000", "--ctr-rows", "0", "--shards", "3", "--rounds", "1", "--epochs", "2"]
+def test_small_datasets_are_published_and_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)  # no other store than moto's
+    sizes = [
+        "--rows",
+        "5000",
+        "--some-rows",
+        "4000",
+        "--ctr-rows",
+        "0",
+        "--shards",
+        "3",
+        "--rounds",
+        "1",
+        "--epochs",
+        "2",
+    ]
     folders = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out"), "--update"]
-    assert command.main(["--only", "throughput", "first", *sizes, *folders]) == 0
-    parts = json.loads((tmp_path / "out" / "loader.json").read_text())["parts"]
-    (sides,) = parts["throughput"]["summary"]
+    assert command.main(["--only", "throughput", "first", "s3", *sizes, *folders]) == 0
+    found = json.loads((tmp_path / "out" / "loader.json").read_text())["parts"]
+    (sides,) = found["throughput"]["summary"]
     assert list(sides) == ["raw decode", "rows", "blocks", "no shuffle", "rows, matrices", "blocks, matrices"]
     assert all(side["seconds"] > 0 and side["pairs"] == 1 for side in sides.values())
-    assert (parts["first"]["summary"]["shards_opened_before"], parts["first"]["summary"]["shards_opened"]) == (0, 3)
+    assert (found["first"]["summary"]["shards_opened_before"], found["first"]["summary"]["shards_opened"]) == (0, 3)
+    assert list(found["s3"]["summary"]["moto"]) == ["store", "no cache", "empty cache", "full cache", "local"]
+    assert all(run[0]["server_cpu_seconds"] > 0 for run in found["s3"]["servers"][0]["runs"]["empty cache"])
     assert str(tmp_path) not in (tmp_path / "out" / "loader.json").read_text()
     assert (tmp_path / "out" / "loader.md").read_text().strip() in capsys.readouterr().out
