@@ -90,16 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.epochs < 2 or options.rounds < 1:
         parser.error("--epochs: at least 2, the first of which stands apart, and --rounds: at least 1")
     options.work.mkdir(parents=True, exist_ok=True)
-    found = {}
+    machine = describe(options.work)
+    found, paths = {}, list[Path]()
     for part in options.only or PARTS:
         load = round(os.getloadavg()[0], 2)
         found[part] = {"load": load, **measured(part, options)}
-    machine = describe(options.work)
+        if options.update or not options.only:  # after each part, so that none is lost if a later one fails
+            page = PAGE if options.out == RESULTS else None
+            paths = report.write(options.out, machine, found, keep=bool(options.only), performance=page)
     print(report.text(machine, found))
-    if options.update or not options.only:
-        page = PAGE if options.out == RESULTS else None
-        for path in report.write(options.out, machine, found, keep=bool(options.only), performance=page):
-            print(path)
+    for path in paths:
+        print(path)
     return 0
 
 
