@@ -37,6 +37,7 @@ _MANY: Final = 1_000_000
 class Made:
     """A published dataset, and what to say of it."""
 
+    name: str
     uri: str
     rows: int
     columns: int
@@ -69,6 +70,7 @@ def ctr(work: Path, rows: int) -> Made:
 
 
 def _made(work: Path, name: str, about: str) -> Made:
+    """Its files are read once, so that the page cache has them."""
     dataset = open_dataset(work / CATALOG / name)
     files = dataset.files("train")
     for path in files:
@@ -76,7 +78,15 @@ def _made(work: Path, name: str, about: str) -> Made:
             while file.read(1 << 24):
                 pass
     size = sum(path.stat().st_size for path in files) / 1e6
-    return Made(str(dataset.place), dataset.rows["train"], len(dataset.columns), len(files), round(size, 1), about)
+    return Made(
+        dataset.name.partition("-")[0],
+        str(dataset.place),
+        dataset.rows["train"],
+        len(dataset.columns),
+        len(files),
+        round(size, 1),
+        about,
+    )
 
 
 def _publish(catalog: Path, name: str, rows: int, shard_rows: int) -> None:

@@ -46,6 +46,7 @@ PEERS: Final = (
     Peer("pyarrow by hand, iter_batches", "loader_batches", "torch", "torch"),
     Peer("torch DataLoader over row groups, 2 workers", "loader_workers", "torch", "torch"),
     Peer("NVIDIA Merlin dataloader, CPU", "loader_merlin", "merlin.dataloader", "merlin-dataloader", "merlin"),
+    Peer("Hugging Face datasets, Arrow batches by hand", "loader_datasets_batches", "datasets", "datasets"),
     Peer("Hugging Face datasets, stream", "loader_datasets", "datasets", "datasets"),
     Peer("Hugging Face datasets, Arrow copy", "loader_datasets_arrow", "datasets", "datasets"),
     Peer("Hugging Face datasets, stream, DataLoader", "loader_datasets_workers", "datasets", "datasets", batch=SMALL),

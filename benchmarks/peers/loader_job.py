@@ -13,7 +13,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import tree
+from benchmarks import measure
 
 Batches = Iterator[Mapping[str, Any]]
 
@@ -116,8 +115,4 @@ def cpu_seconds() -> float:
     """Of this process and those that it started, ended or not."""
     ended = os.times()
     total = ended.user + ended.system + ended.children_user + ended.children_system
-    for pid in tree(os.getpid())[1:]:
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return total
+    return total + measure.cpu_seconds(measure.tree(os.getpid())[1:])
