@@ -51,7 +51,7 @@ def text(machine: Facts, parts: Mapping[str, Facts]) -> str:
         "Every process has imported what it uses before its time begins, files are in the page cache, and sides take "
         "turns. CPU seconds are over all threads and processes of a side.",
     ]
-    for part, facts in parts.items():
+    for part, facts in _rounded(parts).items():  # the file's figures, whether they come from it or not
         lines += ["", *TABLES[part](facts, FIGURES[part](facts))]
     return "\n".join(lines) + "\n"
 
