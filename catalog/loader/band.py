@@ -1,78 +1,101 @@
-"""Columns of a matrix that are written some at a time: a row is visited once for all of them, not once for each."""
+"""Columns that are read and written together, with one call where each would take one of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
 from headrace.catalog.loader.columns import Column
-from headrace.catalog.loader.decode import Room
-from headrace.catalog.loader.plan import Picked
-from headrace.catalog.loader.slab import Memory
+from headrace.catalog.loader.place import Place
+from headrace.catalog.loader.plain import Pages
+from headrace.catalog.loader.slab import Shape, Spot
 
 Array = npt.NDArray[Any]
 
 COLUMNS: Final = 8
-"""That are kept until they are written, however many a matrix has: 16 gain no more."""
-
-BLOCK: Final = 8192
-"""Rows that are written at once: what they are read from stays in the cache."""
+"""Of a band at most: what they are gathered from and to stays in the processor's outer cache."""
 
 
+@dataclass(frozen=True)
 class Band:
-    """Columns of a matrix that lie side by side, each as its rows are wanted; written when the next is none of them.
+    """Columns that lie in slabs at equal distances: arrays one behind the other, or side by side in a matrix.
 
     Parameters
     ----------
-    picked, places
-        Rows of a row group, and where they go.
-    memory, gathered
-        For all columns of a band, and for one that has another type than its matrix.
+    pages
+        Of each column, if their values lie in the file as in memory; empty if Arrow has to decode them.
+    dtype
+        Of the values that are gathered. Unsigned, of the same size, where they are not converted after.
+    spot, apart
+        Where the first one lies in a slab, and how many bytes behind it the next.
     """
 
-    def __init__(self, picked: Picked, places: Sequence[Room], memory: Memory, gathered: Memory) -> None:
-        self._picked = picked
-        self._places = places
-        self._memory = memory
-        self._gathered = gathered
-        self._columns: list[Column] = []
+    columns: tuple[Column, ...]
+    pages: tuple[Pages, ...]
+    dtype: np.dtype[Any]
+    spot: Spot
+    apart: int = 0
 
-    def add(self, source: Array, column: Column) -> None:
-        """A column of one number a row. What it is read from may change after."""
-        if self._columns and not self._fits(column):
-            self.end()
-        self._columns.append(column)
-        values = self._held(column)[len(self._columns) - 1]
-        if isinstance(self._picked, slice):
-            values[:] = source[self._picked]
-        elif source.dtype == values.dtype:
-            source.take(self._picked, out=values, mode="wrap")  # "raise" would copy once more
-        else:
-            part = self._gathered.of(len(self._picked), source.dtype)
-            values[:] = source.take(self._picked, out=part, mode="wrap")
+    @property
+    def lists(self) -> bool:
+        """One column of lists, which is read and written by itself."""
+        return self.columns[0].ragged or self.columns[0].width is not None
 
-    def end(self) -> None:
-        """Write what is kept."""
-        if not self._columns:
-            return
-        first, count = self._columns[0], len(self._columns)
-        held = self._held(first)[:count]
-        for room in self._places:
-            target = room.slab.targets[first.entry][(*room.place, slice(first.at, first.at + count))]
-            row = room.start
-            for part in (target,) if len(room.shape) == 1 else target:
-                for start in range(0, len(part), BLOCK):
-                    block = part[start : start + BLOCK]
-                    block[...] = held[:, row + start : row + start + len(block)].T
-                row += len(part)
-        self._columns = []
+    def joined(self, other: Band) -> Band | None:
+        """With another one behind it; None if that does not fit."""
+        mine, its = self.columns[0], other.columns[0]
+        apart = other.spot.begin - self.spot.begin - self.apart * (len(self.columns) - 1)
+        fits = (
+            len(self.columns) < COLUMNS
+            and not (self.lists or other.lists)
+            and (mine.entry == its.entry if mine.packed else not its.packed)
+            and bool(self.pages) == bool(other.pages)
+            and (self.dtype, self.spot.dtype, self.spot.apart) == (other.dtype, other.spot.dtype, other.spot.apart)
+            and self.apart in (0, apart)
+        )
+        return (
+            replace(self, columns=self.columns + other.columns, pages=self.pages + other.pages, apart=apart)
+            if fits
+            else None
+        )
 
-    def _fits(self, column: Column) -> bool:
-        last = self._columns[-1]
-        return column.entry == last.entry and column.at == last.at + 1 and len(self._columns) < COLUMNS
+    def write(self, values: Array | Sequence[Array], places: Sequence[Place]) -> None:
+        """Write rows to where they go.
 
-    def _held(self, column: Column) -> Array:
-        dtype = self._places[0].slab.targets[column.entry].dtype
-        return self._memory.of(COLUMNS, dtype, self._places[-1].stop)
+        Parameters
+        ----------
+        values
+            [columns, rows], or each column's. Not of lists.
+        """
+        for place in places:
+            target = place.together(self.spot, len(self.columns), self.apart)
+            if isinstance(values, np.ndarray):
+                target[...] = values[:, place.start : place.stop].reshape(target.shape)
+            else:
+                for one, column in zip(target, values, strict=True):
+                    one[...] = column[place.start : place.stop].reshape(one.shape)
+
+
+def bands(shape: Shape, columns: Iterable[tuple[Column, Pages | None]]) -> Iterator[Band]:
+    """Columns, as many together as can be, in their order."""
+    band = None
+    for column, pages in columns:
+        alone = _alone(column, pages, shape.spot(column))
+        together = band.joined(alone) if band else None
+        if band and not together:
+            yield band
+        band = together or alone
+    if band:
+        yield band
+
+
+def _alone(column: Column, pages: Pages | None, spot: Spot) -> Band:
+    stored = pages.stored if pages else column.dtype
+    if stored == spot.dtype:
+        stored = np.dtype(f"u{stored.itemsize}")
+        spot = replace(spot, dtype=stored)
+    return Band((column,), (pages,) if pages else (), stored, spot)

@@ -35,16 +35,19 @@ class Cutter:
     def batches(self, slab: Slab, step: int) -> Iterator[Batch]:
         """The batches of a slab whose first step is `step`."""
         steps = min(self.shape.steps, self.share.steps - step)
+        arrays = slab.arrays()
         whole = (self.shape.width,) * self.shape.slots
         valid = self.share.valid(step + steps - 1)
         if valid != whole:  # only the last step can be short
-            for array in slab.arrays.values():
+            for array in arrays.values():
                 for slot, count in enumerate(valid):
                     array[steps - 1, slot, count:] = 0
-        lists = {column.name: self._lists(slab, column, steps) for column in self.shape.contents.ragged}
+        lists = {
+            column.name: self._lists(slab, column, arrays[column.name][:steps]) for column in self.shape.contents.ragged
+        }
         for at in range(steps):
             rows = valid if at == steps - 1 else whole
-            batch: Batch = {name: self._entry(array[at], rows) for name, array in slab.arrays.items()}
+            batch: Batch = {name: self._entry(array[at], rows) for name, array in arrays.items()}
             for name, parts in lists.items():
                 batch[name] = _ragged(batch[name], [values[starts[at] : starts[at + 1]] for values, starts in parts])
             if self.padded:
@@ -56,13 +59,10 @@ class Cutter:
             return array.reshape(-1, *array.shape[2:])
         return np.concatenate([array[slot, :rows] for slot, rows in enumerate(valid)])
 
-    def _lists(self, slab: Slab, column: Column, steps: int) -> list[tuple[Array, list[int]]]:
+    def _lists(self, slab: Slab, column: Column, lengths: Array) -> list[tuple[Array, list[int]]]:
         """By slot: the values of a slab's lists, and where those of each step begin, and the last's end."""
-        found = []
-        for slot in range(self.shape.slots):
-            lengths = slab.arrays[column.name][:steps, slot].sum(axis=1)
-            found.append((slab.joined(column, slot), [0, *np.cumsum(lengths).tolist()]))
-        return found
+        ends = np.cumsum(lengths.sum(axis=2), axis=0).tolist()
+        return [(slab.joined(column, slot), [0, *(step[slot] for step in ends)]) for slot in range(self.shape.slots)]
 
 
 def _ragged(lengths: Array, parts: list[Array]) -> Ragged:

@@ -18,9 +18,6 @@ from headrace.schemas.errors import UsageError
 Dtype = np.dtype[Any]
 Pack = Mapping[str, Sequence[str]]
 
-TOGETHER: Final = 4
-"""Columns that are decoded at once: what was decoded is still in the cache when it is permuted."""
-
 VALID: Final = "_valid"
 """The entry of a padded batch that says which rows are real."""
 
@@ -81,11 +78,6 @@ class Contents:
     @property
     def ragged(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.ragged)
-
-
-def together(columns: Sequence[Column]) -> list[Sequence[Column]]:
-    """Columns, a few at a time."""
-    return [columns[n : n + TOGETHER] for n in range(0, len(columns), TOGETHER)]
 
 
 def contents(fields: Sequence[ArrowField], columns: Sequence[str], pack: Pack, where: str) -> Contents:

@@ -1,9 +1,8 @@
-"""A row group into slabs: decoded, permuted in windows, and written where the batches will be."""
+"""Columns that Arrow decodes, as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.catalog.loader.columns import Column
-from headrace.catalog.loader.permutation import Rows
-from headrace.catalog.loader.plain import Target
 from headrace.catalog.loader.plan import Picked
-from headrace.catalog.loader.slab import Memory, Slab
 from headrace.schemas.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -60,101 +56,9 @@ def numbers(array: pa.Array) -> Array:
     return np.frombuffer(array.buffers()[1], dtype, len(array), array.offset * dtype.itemsize)
 
 
-@dataclass(frozen=True)
-class Room:
-    """A part of a slab that rows are written to.
-
-    Parameters
-    ----------
-    slab
-        Its entries are [steps, slots, width] and their own width.
-    place
-        Index of the part in all entries.
-    shape
-        Of the part.
-    start, stop
-        Which of the rows that are written go there.
-    """
-
-    slab: Slab
-    place: tuple[int | slice, int, slice]
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-    def of(self, column: Column) -> Array:
-        """Where values of a column go; not of lists of any length."""
-        target = self.slab.targets[column.entry]
-        if not column.packed:
-            return target[self.place]
-        return target[(*self.place, column.at if column.width is None else slice(column.at, column.at + column.width))]
-
-    def stretches(self, column: Column) -> Iterator[tuple[int, memoryview]]:
-        """The same, stretch by stretch of rows that lie there one behind the other: how many, and their bytes."""
-        target = self.of(column)
-        for part in (target,) if len(self.shape) == 1 else target:
-            yield len(part), part.data.cast("B")
-
-
-def rooms(slab: Slab, slot: int, position: int, width: int, start: int, stop: int) -> Iterator[Room]:
-    """Where rows [start, stop) go from a slot's position on: the rest of a step, whole steps, a part of one."""
-    step, offset = divmod(position, width)
-    if offset:
-        cut = min(start + width - offset, stop)
-        yield Room(slab, (step, slot, slice(offset, offset + cut - start)), (cut - start,), start, cut)
-        step, start = step + 1, cut
-    whole = (stop - start) // width
-    if whole:
-        cut = start + whole * width
-        steps = step if whole == 1 else slice(step, step + whole)
-        yield Room(slab, (steps, slot, slice(0, width)), (width,) if whole == 1 else (whole, width), start, cut)
-        step, start = step + whole, cut
-    if start < stop:
-        yield Room(slab, (step, slot, slice(0, stop - start)), (stop - start,), start, stop)
-
-
-def targets(column: Column, picked: slice, places: Sequence[Room]) -> list[Target]:
-    """Where rows of a row group that follow one another go, each stretch of them; not into a matrix."""
-    found, row = [], picked.start
-    for room in places:
-        for rows, memory in room.stretches(column):
-            found.append(Target(row, row + rows, memory))
-            row += rows
-    return found
-
-
 def span(picked: Picked) -> tuple[int, int]:
     """The first of the rows that are picked, and the one behind the last."""
     return (picked.start, picked.stop) if isinstance(picked, slice) else (int(picked.min()), int(picked.max()) + 1)
-
-
-def write(source: Any, column: Column, picked: Picked, places: Sequence[Room], memory: Memory) -> None:
-    """Write picked rows of a column of a row group to where they go.
-
-    They are gathered first, all at once, and then copied: two long calls for which a thread lets the others run, where
-    gathering them in place would be many short ones.
-    """
-    if column.ragged:
-        _write_lists(source, column, picked, places)
-        return
-    part = source[picked] if isinstance(picked, slice) else _gathered(source, column, picked, memory)
-    for room in places:
-        target = room.of(column)
-        target[...] = part[room.start : room.stop].reshape(target.shape)
-
-
-def _gathered(source: Array, column: Column, picked: Rows, memory: Memory) -> Array:
-    part = memory.of(len(picked), column.dtype, column.width)
-    source.take(picked, axis=0, out=part, mode="wrap")  # "raise" would copy once more
-    return part
-
-
-def _write_lists(source: pa.Array, column: Column, picked: Picked, places: Sequence[Room]) -> None:
-    lengths, values = lists(source, picked)
-    ends = [0, *np.cumsum(lengths).tolist()]
-    for room in places:
-        room.slab.targets[column.entry][room.place] = lengths[room.start : room.stop].reshape(room.shape)
-        room.slab.add(column, room.place, values[ends[room.start] : ends[room.stop]])
 
 
 def lists(array: pa.Array, picked: Picked) -> tuple[Array, Array]:

@@ -7,15 +7,14 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from headrace.catalog.loader.ahead import Ahead
-from headrace.catalog.loader.band import Band
-from headrace.catalog.loader.columns import Column, together
-from headrace.catalog.loader.decode import Room, decoded, rooms, span, targets, write
+from headrace.catalog.loader.fill import Filler
+from headrace.catalog.loader.place import Place, places
 from headrace.catalog.loader.plan import Share, Task
 from headrace.catalog.loader.shards import Checked, Group, Shards
-from headrace.catalog.loader.slab import Memory, Pool, Shape, Slab
+from headrace.catalog.loader.slab import Pool, Shape, Slab
 from headrace.schemas.errors import HeadraceError, RunError
 
 _LOOK: Final = 1.0
@@ -120,10 +119,11 @@ class Feed:
     # In the threads.
 
     def _run(self) -> None:
-        shards, gathered, held = Shards(self._work.shards), Memory(), Memory()
+        shards = Shards(self._work.shards)
+        filler = Filler(self._work.shape, shards, lambda: self._stopped)
         try:
             while (task := self._claimed()) is not None:
-                self._do(task, shards, gathered, held)
+                self._do(task, filler)
         except BaseException as error:
             with self._changed:
                 self._problem = self._problem or error
@@ -141,41 +141,16 @@ class Feed:
                 self._changed.wait()
             return None
 
-    def _do(self, task: Task, shards: Shards, gathered: Memory, held: Memory) -> None:
-        group, picked = self._work.groups[task.group], self._work.share.picked(task)
+    def _do(self, task: Task, filler: Filler) -> None:
         begin = task.begin - self._work.step * self._work.shape.width
-        places = list(self._rooms(task.slot, begin, task.start + task.rows - task.begin))
-        band = Band(picked, places, held, gathered)
-        (first, last), encoded = span(picked), []
+        found = list(self._places(task.slot, begin, task.start + task.rows - task.begin))
+        if filler.fill(self._work.groups[task.group], self._work.share.picked(task), found):
+            with self._changed:
+                for place in found:
+                    place.slab.missing -= place.stop - place.start
+                self._changed.notify_all()
 
-        def put(source: Any, column: Column) -> None:
-            if column.packed and column.width is None:
-                band.add(source, column)
-            else:
-                write(source, column, picked, places, gathered)
-
-        for column in self._work.shape.contents.columns:
-            if self._stopped:
-                return
-            if (pages := shards.pages(group, column)) is None:
-                encoded.append(column)
-            elif isinstance(picked, slice) and pages.stored == column.dtype and not column.packed:
-                shards.fill(group, pages, targets(column, picked, places))
-            else:
-                put(shards.values(group, pages, column, first, last), column)
-        for columns in together(encoded):
-            if self._stopped:
-                return
-            arrays = decoded(shards.read(group, columns), columns, group.file.path)
-            for column in columns:
-                put(arrays[column.name], column)
-        band.end()
-        with self._changed:
-            for room in places:
-                room.slab.missing -= room.stop - room.start
-            self._changed.notify_all()
-
-    def _rooms(self, slot: int, position: int, rows: int) -> Iterator[Room]:
+    def _places(self, slot: int, position: int, rows: int) -> Iterator[Place]:
         """Where so many rows from a position go, slab after slab."""
         shape = self._work.shape
         start = 0
@@ -184,7 +159,7 @@ class Feed:
             stop = min(start + shape.steps * shape.width - inside, rows)
             with self._changed:
                 slab = self._slab(number)
-            yield from rooms(slab, slot, inside, shape.stretch, start, stop)
+            yield from places(slab, slot, inside, start, stop)
             start = stop
 
 

@@ -13,7 +13,7 @@ import mmap
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
@@ -38,6 +38,8 @@ class Pages:
         Bytes of the file at which the values of each page begin.
     rows
         Row of the row group with which each page begins, and how many there are.
+    stored
+        The type that the values have in the file.
     """
 
     starts: tuple[int, ...]
@@ -56,6 +58,7 @@ def pages_of(column: pq.ColumnChunkMetaData, dtype: np.dtype[Any], file: mmap.mm
     if not set(column.encodings) <= {"PLAIN", "RLE"} or not _holds(np.dtype(stored), dtype):
         return None
     width = np.dtype(stored).itemsize
+    of = dtype if dtype.itemsize == width else np.dtype(stored)  # unsigned numbers are stored as signed ones
     rows, match = column.num_values, _header(width).match
     at, starts, begin = column.data_page_offset, [], [0]
     stop = at + column.total_compressed_size
@@ -72,36 +75,67 @@ def pages_of(column: pq.ColumnChunkMetaData, dtype: np.dtype[Any], file: mmap.mm
         at = found.end() + size
     if begin[-1] != rows or at != stop:
         return None
-    return Pages(tuple(starts), tuple(begin), np.dtype(stored))
+    return Pages(tuple(starts), tuple(begin), of)
 
 
-def fill(descriptor: int, pages: Pages, targets: Sequence[Target]) -> bool:
-    """Read values of a column to where they go, mostly in one call; False if the file ends too early.
+def fill(descriptor: int, columns: Iterable[tuple[Pages, int]], targets: Sequence[Target]) -> bool:
+    """Read rows of columns to where they go, of those that follow one another in the file in one call.
+
+    A call is what a thread lets the others run for: many short ones cost more than what they read.
 
     Parameters
     ----------
+    columns
+        The pages of each, and the byte of every memory at which it begins.
     targets
-        Of rows that follow one another.
+        Of rows that follow one another, at least one.
+
+    Returns
+    -------
+    bool
+        False if the file ends too early.
     """
-    width, between = pages.stored.itemsize, memoryview(_BETWEEN)
-    row = targets[0].first
-    page = bisect_right(pages.rows, row) - 1
-    end = pages.rows[page + 1]
-    begin = at = pages.starts[page] + (row - pages.rows[page]) * width
-    parts = []
-    for target in targets:
-        done = 0
-        while row < target.last:
-            if row == end:
-                page += 1
-                end = pages.rows[page + 1]
-                parts.append(between[: pages.starts[page] - at])
-                at = pages.starts[page]
-            stop = min(target.last, end)
-            size = (stop - row) * width
-            parts.append(target.memory[done : done + size])
-            done, at, row = done + size, at + size, stop
+    cuts: dict[Any, list[_Cut]] = {}
+    begin = at = 0
+    parts: list[memoryview] = []
+    for pages, base in sorted(columns, key=lambda column: column[0].starts):
+        width = pages.stored.itemsize
+        key = pages.rows, width
+        if key not in cuts:
+            cuts[key] = _cuts(pages.rows, width, targets)
+        for page, first, last, pieces in cuts[key]:
+            start = pages.starts[page] + first
+            if parts and 0 <= start - at <= len(_BETWEEN):
+                parts.append(_BETWEEN[: start - at])
+            elif not _read(descriptor, parts, begin, at):
+                return False
+            else:
+                begin, parts = start, []
+            parts += [memory[base + a : base + z] for memory, a, z in pieces]
+            at = pages.starts[page] + last
     return _read(descriptor, parts, begin, at)
+
+
+_Cut = tuple[int, int, int, list[tuple[memoryview, int, int]]]
+"""A page, which bytes of its values are read, and where to: bytes of memories beside where a column begins."""
+
+
+def _cuts(pages: tuple[int, ...], width: int, targets: Sequence[Target]) -> list[_Cut]:
+    page = bisect_right(pages, targets[0].first) - 1
+    found: list[_Cut] = []
+    pieces: list[tuple[memoryview, int, int]] = []
+    begin = targets[0].first
+    for first, last, memory, place in targets:
+        row = first
+        while row < last:
+            if row == pages[page + 1]:
+                found.append((page, (begin - pages[page]) * width, (row - pages[page]) * width, pieces))
+                page, begin, pieces = page + 1, row, []
+            stop = min(last, pages[page + 1])
+            pieces.append((memory, (place + row - first) * width, (place + stop - first) * width))
+            row = stop
+    found.append((page, (begin - pages[page]) * width, (targets[-1].last - pages[page]) * width, pieces))
+    return found
 
 
 def _read(descriptor: int, parts: list[memoryview], at: int, stop: int) -> bool:
@@ -120,17 +154,18 @@ def _read(descriptor: int, parts: list[memoryview], at: int, stop: int) -> bool:
 
 
 class Target(NamedTuple):
-    """Where rows [first, last) of a row group go: so many bytes as their values have."""
+    """Where rows [first, last) of a row group go: to a memory, from its row `place` on."""
 
     first: int
     last: int
     memory: memoryview
+    place: int
 
 
 _PARTS: Final = 1000
 """That the system takes in one call."""
 
-_BETWEEN: Final = bytearray(512)
+_BETWEEN: Final = memoryview(bytearray(512))
 """Where headers go that are read with what is around them; a longer one is none."""
 
 

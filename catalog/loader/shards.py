@@ -10,21 +10,19 @@ import mmap
 import os
 import sys
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Protocol
 
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalog.direct import DirectShard, Source
 from headrace.catalog.loader.columns import Column
 from headrace.catalog.loader.plain import Pages, Target, fill, pages_of
-from headrace.catalog.loader.slab import Memory
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
 from headrace.schemas.errors import DataError
@@ -38,7 +36,6 @@ KNOWN: Final = 20_000
 IN_PLACE: Final = hasattr(os, "preadv") and sys.byteorder == "little"
 """Whether this machine can read numbers as they lie in files."""
 
-Array = npt.NDArray[Any]
 Known = dict[tuple[str, int, str], Pages | None]
 """By the hash of a shard, row group and column."""
 
@@ -97,9 +94,9 @@ class LocalShard:
             self._group = number, self._file.metadata.row_group(number)
         return pages_of(self._group[1].column(self._leaves[column.name]), column.dtype, self._mapped)
 
-    def fill(self, pages: Pages, targets: Sequence[Target]) -> None:
+    def fill(self, columns: Iterable[tuple[Pages, int]], targets: Sequence[Target]) -> None:
         assert self._plain is not None
-        if not fill(self._plain.fileno(), pages, targets):
+        if not fill(self._plain.fileno(), columns, targets):
             raise OSError("it ends too early")
 
     def close(self) -> None:
@@ -218,7 +215,6 @@ class Shards:
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
         self._open: OrderedDict[Path | str, Opened] = OrderedDict()
-        self._memory = Memory()
 
     def pages(self, group: Group, column: Column) -> Pages | None:
         """Where the values of a column lie as they are in memory; None where they do not, and `read` has to decode.
@@ -237,19 +233,13 @@ class Shards:
             self._checked.known[key] = found
         return self._checked.known[key]
 
-    def values(self, group: Group, pages: Pages, column: Column, first: int, last: int) -> Array:
-        """A column whose rows [first, last) are read, until the next is; the others are of no meaning."""
-        held = self._memory.of(group.rows, pages.stored)
-        self.fill(group, pages, [Target(first, last, held[first:last].data.cast("B"))])
-        return held.astype(column.dtype, copy=False)
-
-    def fill(self, group: Group, pages: Pages, targets: Sequence[Target]) -> None:
-        """Read rows that follow one another to where they go. Raises DataError if the shard ends too early."""
+    def fill(self, group: Group, columns: Iterable[tuple[Pages, int]], targets: Sequence[Target]) -> None:
+        """Read rows of columns to where they go. Raises DataError if the shard ends too early."""
         path = self._checked.path(group.file)
         with self._named(path):
             file = self._file(path, group.file)
             assert isinstance(file, LocalShard)
-            file.fill(pages, targets)
+            file.fill(columns, targets)
 
     def read(self, group: Group, columns: Sequence[Column]) -> pa.Table:
         """Some columns of a row group. Raises DataError that names the shard if it cannot be decoded."""

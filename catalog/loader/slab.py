@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,21 @@ _ALIGNED: Final = 64
 
 
 @dataclass(frozen=True)
+class Spot:
+    """Where a column lies in a slab.
+
+    Parameters
+    ----------
+    begin, apart
+        Byte of its first row, and bytes from one row to the next.
+    """
+
+    dtype: np.dtype[Any]
+    begin: int
+    apart: int
+
+
+@dataclass(frozen=True)
 class Shape:
     """How slabs of a rank are cut: entry after entry, each [steps, slots, width] and the entry's own width."""
 
@@ -47,11 +63,6 @@ class Shape:
         step = cls(contents, share.slots, share.width, 1)
         steps = max(ROWS // max(share.slots * share.width, 1), group_rows // max(share.width, 1))
         return replace(step, steps=max(min(steps, BYTES // max(step.bytes, 1), share.steps), 1))
-
-    @property
-    def stretch(self) -> int:
-        """Rows of a slot that are written one behind the other."""
-        return self.width * (self.steps if self.slots == 1 else 1)
 
     @cached_property
     def places(self) -> tuple[tuple[Entry, int, int, tuple[int, ...]], ...]:
@@ -68,9 +79,18 @@ class Shape:
     def bytes(self) -> int:
         return self.places[-1][2]
 
-    def arrays(self, memory: Array) -> dict[str, Array]:
-        """Views of the memory, by entry."""
-        return {entry.name: memory[a:z].view(entry.dtype).reshape(shape) for entry, a, z, shape in self.places}
+    def spot(self, column: Column) -> Spot:
+        return self._spots[column.name]
+
+    @cached_property
+    def _spots(self) -> dict[str, Spot]:
+        begins = {entry.name: (entry, start) for entry, start, _, _ in self.places}
+        found = {}
+        for column in self.contents.columns:
+            entry, start = begins[column.entry]
+            size = entry.dtype.itemsize
+            found[column.name] = Spot(entry.dtype, start + column.at * size, size * (entry.width or 1))
+        return found
 
 
 class Slab:
@@ -85,30 +105,32 @@ class Slab:
 
     Attributes
     ----------
-    arrays
-        By entry, [steps, slots, width] and the entry's own width; of lists, their lengths.
-    targets
-        The same for writing: of one slot alone, as one long step, [1, 1, steps * width].
+    bytes
+        The memory.
     """
 
     def __init__(self, shape: Shape, memory: Array, missing: int) -> None:
+        self.shape = shape
+        self.memory = memory
         self.missing = missing
-        self.arrays = shape.arrays(memory)
-        self.targets = self.arrays
-        if shape.slots == 1:
-            self.targets = {name: a.reshape(1, 1, -1, *a.shape[3:]) for name, a in self.arrays.items()}
-        self._values: dict[tuple[str, int], list[tuple[int, int, Array]]] = {}
+        self.bytes = memory.data
+        self._values: dict[tuple[str, int], list[tuple[int, Array]]] = {}
 
-    def add(self, column: Column, place: tuple[int | slice, int, slice], values: Array) -> None:
-        """Keep the values of lists that were written to a place of `targets`."""
-        steps, slot, offsets = place
-        step = steps.start if isinstance(steps, slice) else steps
-        self._values.setdefault((column.name, slot), []).append((step, offsets.start, values))
+    def arrays(self) -> dict[str, Array]:
+        """By entry, [steps, slots, width] and the entry's own width; of lists, their lengths."""
+        return {
+            entry.name: self.memory[start:stop].view(entry.dtype).reshape(shape)
+            for entry, start, stop, shape in self.shape.places
+        }
+
+    def add(self, column: Column, slot: int, row: int, values: Array) -> None:
+        """Keep the values of lists of a slot, the first of which is that of a row of the slab."""
+        self._values.setdefault((column.name, slot), []).append((row, values))
 
     def joined(self, column: Column, slot: int) -> Array:
         """The values of a slot's lists in the order of their rows."""
-        parts = sorted(self._values.get((column.name, slot), []), key=lambda part: part[:2])
-        return np.concatenate([np.empty(0, column.dtype), *(values for _, _, values in parts)])
+        parts = sorted(self._values.get((column.name, slot), []), key=itemgetter(0))
+        return np.concatenate([np.empty(0, column.dtype), *(values for _, values in parts)])
 
 
 def aligned(size: int) -> Array:
@@ -128,9 +150,8 @@ class Memory:
     def __init__(self) -> None:
         self._held = aligned(0)
 
-    def of(self, rows: int, dtype: np.dtype[Any], width: int | None = None) -> Array:
-        """[rows] or [rows, width], of old values."""
-        shape = (rows,) if width is None else (rows, width)
+    def of(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """So much, of old values."""
         size = prod(shape) * dtype.itemsize
         if len(self._held) < size:
             self._held = aligned(size)

@@ -16,7 +16,7 @@ from tests.stores.conftest import Make
 from tests.stores.servers import Moto
 
 from headrace import open_dataset
-from headrace.catalog.loader import feed
+from headrace.catalog.loader import fill
 from headrace.catalog.loader.shards import Checked
 from headrace.catalog.records import File
 from headrace.catalog.store import open_store
@@ -73,9 +73,9 @@ def test_shards_come_while_one_before_them_is_read(catalog: str, monkeypatch: py
             assert all(came.acquire(timeout=20) for _ in range(4))
         return decoded(*arguments)
 
-    located, decoded, first = Checked.path, feed.decoded, threading.Event()
+    located, decoded, first = Checked.path, fill.decoded, threading.Event()
     monkeypatch.setattr(Checked, "path", path)
-    monkeypatch.setattr(feed, "decoded", waiting)
+    monkeypatch.setattr(fill, "decoded", waiting)
     batches = dataset.numpy_loader("train", batch_size=100, shuffle=False, threads=1, prefetch=0)
     assert [int(one) for batch in batches for one in batch["id"]] == list(range(2_000))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,11 @@ def table(columns: int) -> pa.Table:
 
 
 @pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
-@pytest.mark.parametrize(("kept", "rows"), [(8, 8192), (2, 3), (1, 1)])
+@pytest.mark.parametrize("together", [8, 2, 1])
 def test_every_value_is_in_its_row_and_column(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shuffle: Any, kept: int, rows: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shuffle: Any, together: int
 ) -> None:
-    monkeypatch.setattr(band, "COLUMNS", kept)
-    monkeypatch.setattr(band, "BLOCK", rows)
+    monkeypatch.setattr(band, "COLUMNS", together)
     monkeypatch.setattr(plan, "WINDOW_ROWS", 16)
     monkeypatch.setattr(slab, "ROWS", 100)
     encoded = PLAIN | {"use_dictionary": ["c3", "c4", "c11"]}
@@ -57,9 +57,9 @@ def test_every_value_is_in_its_row_and_column(
 def test_what_is_kept_does_not_grow_with_the_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def note(memory: slab.Memory, rows: int, dtype: np.dtype[Any], width: int | None = None) -> Any:
-        sizes.append(rows * (width or 1) * dtype.itemsize)
-        return original(memory, rows, dtype, width)
+    def note(memory: slab.Memory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        sizes.append(prod(shape) * dtype.itemsize)
+        return original(memory, shape, dtype)
 
     original = slab.Memory.of
     monkeypatch.setattr(slab.Memory, "of", note)
@@ -67,3 +67,26 @@ def test_what_is_kept_does_not_grow_with_the_matrix(tmp_path: Path, monkeypatch:
     options = Options(batch_size=8, lanes=1, pack={"wide": wide.column_names})
     assert sum(1 for _ in Loader(published(tmp_path, (wide, [ROWS])), "train", options)) == ROWS // 8
     assert max(sizes) == 8 * ROWS * 4
+
+
+@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
+@pytest.mark.parametrize("layout", [PLAIN, PLAIN | {"use_dictionary": True}], ids=["plain", "dictionary"])
+def test_unsigned_numbers_stay_what_they_are(tmp_path: Path, shuffle: Any, layout: dict[str, Any]) -> None:
+    """They are stored as signed ones: the upper half of them would be negative."""
+    numbers = np.arange(60)
+    names = {dtype: (np.iinfo(dtype).max - numbers).astype(dtype) for dtype in ("uint8", "uint16", "uint32")}
+    huge = np.iinfo(np.uint64).max - numbers.astype(np.uint64)
+    dataset = published(tmp_path, (pa.table({"id": numbers, "huge": huge, **names}), [60]), layout=layout)
+    alone = dict(next(iter(dataset.numpy_loader("train", batch_size=60, shuffle=shuffle))))
+    packed = dataset.numpy_loader("train", ["id"], pack={"m": [*names], "h": ["huge"]}, batch_size=60, shuffle=shuffle)
+    (batch,) = packed
+    for at, (name, values) in enumerate(names.items()):
+        assert np.array_equal(alone[name], values[alone["id"]])
+        assert np.array_equal(batch["m"][:, at], values[batch["id"]])
+    assert np.array_equal(alone["huge"], huge[alone["id"]])
+    assert np.array_equal(batch["h"][:, 0], huge[batch["id"]])
+    (batch,) = dataset.numpy_loader("train", [], pack={"f": ["uint32", "huge", "id"]}, batch_size=60)
+    ids = batch["f"][:, 2].astype(np.int64)
+    assert batch["f"].dtype == np.float64
+    assert np.array_equal(batch["f"][:, 0], names["uint32"][ids].astype(np.float64))
+    assert np.array_equal(batch["f"][:, 1], huge[ids].astype(np.float64))

@@ -17,6 +17,7 @@ import pytest
 from tests.catalog.loader.worlds import published
 
 from headrace.catalog.loader import feed
+from headrace.catalog.loader.band import Band
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import DataError, RunError
 
@@ -74,12 +75,12 @@ def test_a_thread_that_fails_raises_where_batches_are_read(
 
     def fail(*arguments: Any) -> None:
         calls.append(1)
-        if len(calls) > 20:
+        if len(calls) > 8:
             raise error
         original(*arguments)
 
-    original = feed.write
-    monkeypatch.setattr(feed, "write", fail)
+    original = Band.write
+    monkeypatch.setattr(Band, "write", fail)
     with pytest.raises(RunError, match=f"a thread of the loader failed: {type(error).__name__}: {error}") as caught:
         list(demo.numpy_loader("train", batch_size=80))
     assert caught.value.__cause__ is error
@@ -149,8 +150,8 @@ def test_page_checksums_find_a_flipped_bit(demo: Dataset) -> None:
 INTERRUPTED = """
 import sys, threading
 from headrace import open_dataset
-from headrace.catalog.loader import feed
-feed.write = lambda *_: threading.Event().wait(0.2)
+from headrace.catalog.loader.band import Band
+Band.write = lambda *_: threading.Event().wait(0.2)
 print("ready", flush=True)
 for batch in open_dataset(sys.argv[1]).numpy_loader("train", batch_size=80):
     pass
@@ -182,7 +183,7 @@ def test_an_error_that_cannot_be_told_ends_the_iteration_all_the_same(
     def fail(*_: Any) -> None:
         raise Unspeakable
 
-    monkeypatch.setattr("headrace.catalog.loader.feed.write", fail)
+    monkeypatch.setattr(Band, "write", fail)
     with pytest.raises((RunError, ValueError)):
         list(demo.numpy_loader("train", batch_size=80, lanes=1, prefetch=0))
     assert not threads()

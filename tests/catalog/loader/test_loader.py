@@ -16,7 +16,7 @@ from tests.catalog.loader.rows import OPTIONS, check, ids, plain, rows
 from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, groups, layouts, orders, published, worlds_of
 
 from headrace.catalog.device import Ragged
-from headrace.catalog.loader import decode, slab
+from headrace.catalog.loader import slab
 from headrace.catalog.loader.loader import Loader
 from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order
@@ -272,19 +272,3 @@ def test_a_null_in_a_list_is_named(tmp_path: Path) -> None:
     table = pa.table({"items": pa.array([[1], [None, 2]], pa.list_(pa.int32()))})
     with pytest.raises(DataError, match="column 'items' has 1 nulls in its lists, and tensors have no nulls"):
         list(published(tmp_path, (table, [2])).numpy_loader("train", batch_size=2))
-
-
-def test_where_rows_go_in_steps() -> None:
-    slab: Any = None
-
-    def made(position: int, start: int, stop: int) -> list[Any]:
-        found = decode.rooms(slab, 3, position, 5, start, stop)
-        return [(room.place[0], room.place[2], room.shape, room.start, room.stop) for room in found]
-
-    assert made(7, 10, 30) == [
-        (1, slice(2, 5), (3,), 10, 13),
-        (slice(2, 5), slice(0, 5), (3, 5), 13, 28),
-        (5, slice(0, 2), (2,), 28, 30),
-    ]
-    assert made(0, 0, 5) == [(0, slice(0, 5), (5,), 0, 5)]
-    assert made(6, 0, 2) == [(1, slice(1, 3), (2,), 0, 2)]

@@ -51,7 +51,8 @@ def read(path: Path, found: Pages, *cuts: int) -> npt.NDArray[Any] | None:
     parts = [np.zeros(stop - start, found.stored) for start, stop in pairwise(cuts)]
     bounds = zip(cuts, cuts[1:], parts, strict=False)
     with path.open("rb") as file:
-        whole = fill(file.fileno(), found, [Target(a, z, part.data.cast("B")) for a, z, part in bounds])
+        targets = [Target(a, z, part.data.cast("B"), 0) for a, z, part in bounds]
+        whole = fill(file.fileno(), [(found, 0)], targets)
     return np.concatenate(parts) if whole else None
 
 
