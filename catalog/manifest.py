@@ -149,10 +149,20 @@ class PipelineRef(Record):
 
 
 class Input(Record):
+    """A file that rows were read from, by its path in the source's folder."""
+
     path: str
     bytes: Count
     rows: Count
     fingerprint: str
+    """Of its footer and size: two files may have the same, if they differ in plain numbers alone."""
+    sha256: Literal[""] | Sha256 = ""
+    """Of its bytes; empty in versions from before it was kept."""
+
+    def same_as(self, other: Input) -> bool:
+        """Whether two files have the same content, as far as both are known."""
+        known = bool(self.sha256 and other.sha256)
+        return self.fingerprint == other.fingerprint and not (known and self.sha256 != other.sha256)
 
 
 class BadFile(Record):

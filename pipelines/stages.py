@@ -26,18 +26,12 @@ from headrace.engines.cluster import worker_count
 from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
-from headrace.pipelines.appending import (
-    base_of,
-    freeze,
-    latest_version,
-    left_out,
-    new_files,
-    planned,
-    refuse_looking_back,
-)
+from headrace.pipelines.appending import base_of, freeze, latest_version, planned, refuse_looking_back
 from headrace.pipelines.apply import ApplyRecord, apply
+from headrace.pipelines.content import with_sha256
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.gpu_refusals import refuse_for_gpu
+from headrace.pipelines.known_files import left_out, new_files
 from headrace.pipelines.layout import lay_out
 from headrace.pipelines.locks import WorkLock, lock_work
 from headrace.pipelines.model import Pipeline
@@ -78,7 +72,7 @@ def prepare(
         refuse_looking_back(resolved)
         every, files = files, new_files(base, files)
         notes = (f"appended to {base.name}@{base.version}: {len(files.checked)} new of {len(every.checked)} files",)
-    plan = make_plan(pipeline, resolved, files, size, known.notes)
+    plan = make_plan(pipeline, resolved, with_sha256(files), size, known.notes)
     plan = plan.model_copy(update={"notes": notes, "appends_to": None if base is None else planned(base)})
     key = content_key(
         engine.name,  # each keeps what it makes in the form that suits it
@@ -106,7 +100,9 @@ def nothing_new(pipeline: Pipeline, options: RunOptions) -> tuple[Published, str
     base, files = base_of(options.catalog, pipeline), locate(pipeline)
     if any(footer.rows for footer in new_files(base, files).footers):
         return None
-    words = f"nothing to append: {base.name}@{base.version} has the rows of all {len(files.checked)} files already"
+    bad = [files.name(file) for file in files.checked if file.problem]
+    words = f"nothing to append: {base.name}@{base.version} has the rows of all {len(files.footers)} files already"
+    words += f", but of {', '.join(bad)}, which cannot be read" if bad else ""
     return published_as(base.name, base.place, base.record, created=False), words
 
 
