@@ -43,7 +43,7 @@ def appended(base: Manifest, own: Manifest, statistics: Mapping[str, Sketches]) 
         "splits": {name: _split(base, split, own.splits.get(name)) for name, split in base.splits.items()},
         "columns": tuple(columns),
         "inputs": (*base.inputs, *own.inputs),
-        "quality": _quality(base.quality, own.quality),
+        "quality": _quality(base.quality, own),
         "row_order": _row_order(base, own),
     }
     return Manifest(**(dict(own) | changes))
@@ -68,8 +68,8 @@ def differences(base: Dataset, own: Manifest) -> Iterator[str]:
             yield from _column(column, described[column.name])
     if extra := sorted(described.keys() - {column.name for column in before.columns}):
         yield f"columns that are not described there: {', '.join(extra)}"
-    known = {(source.path, source.fingerprint) for source in before.inputs}
-    if again := [source.path for source in own.inputs if (source.path, source.fingerprint) in known]:
+    known = {source.fingerprint for source in before.inputs}
+    if again := [source.path for source in own.inputs if source.fingerprint in known]:
         yield f"rows of {len(again)} files that are in it already: {', '.join(again[:5])}"
 
 
@@ -133,7 +133,8 @@ def _split(base: Manifest, before: Split, own: Split | None) -> Split:
     return Split(rule=before.rule, rows=sum(file.rows for file in files), files=files)
 
 
-def _quality(before: Quality | None, own: Quality | None) -> Quality | None:
+def _quality(before: Quality | None, manifest: Manifest) -> Quality | None:
+    own, mended = manifest.quality, {source.path for source in manifest.inputs}
     if before is None or own is None:
         return None
     counts = ("rows_in", "rows_published", "filtered", "quarantined")
@@ -142,7 +143,9 @@ def _quality(before: Quality | None, own: Quality | None) -> Quality | None:
         for reason in {**before.reasons, **own.reasons}
     }
     summed: dict[str, Any] = {name: getattr(before, name) + getattr(own, name) for name in counts}
-    return Quality(**summed, reasons=reasons, bad_files=(*before.bad_files, *own.bad_files))
+    now = {file.path for file in own.bad_files}
+    still = [file for file in before.bad_files if file.path not in mended | now]
+    return Quality(**summed, reasons=reasons, bad_files=(*still, *own.bad_files))
 
 
 def _row_order(base: Manifest, own: Manifest) -> RowOrder:

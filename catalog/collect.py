@@ -9,7 +9,7 @@ stay for good.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -81,6 +81,7 @@ def collect(
     remove: bool = False,
     older_than: timedelta = OLD,
     at: datetime | None = None,
+    tell: Callable[[Garbage], None] = lambda _: None,
 ) -> Collection:
     """Find what nobody needs, and with `remove` delete it.
 
@@ -93,6 +94,9 @@ def collect(
     at
         The time that ages are counted to; now if not given. This machine's clock is compared with the store's then,
         before anything is deleted.
+    tell
+        Called with each piece that was found, once it is deleted if it is to be: what to say of a collection that ends
+        with an error.
 
     Raises
     ------
@@ -135,14 +139,16 @@ def collect(
                 spared.append(build)
                 continue
         gone = [one for one in objects if not marked.keeps(build, _path(one))]
-        if gone or not objects:
-            found.append(Garbage(f"{BUILDS}/{build}", why, len(gone), sum(one.bytes for one in gone)))
         if remove:
             _delete(store, build, gone, whole=build not in marked.shards)
+        if gone or not objects:
+            found.append(Garbage(f"{BUILDS}/{build}", why, len(gone), sum(one.bytes for one in gone)))
+            tell(found[-1])
     for one, why in _leftovers(store, at):
-        found.append(Garbage(one.name, why, 1, one.bytes))
         if remove:
             delete(store, one.name)
+        found.append(Garbage(one.name, why, 1, one.bytes))
+        tell(found[-1])
     return Collection(dataset, tuple(found), remove, tuple(spared), tuple(_kept(marked, dataset)))
 
 

@@ -191,11 +191,19 @@ def _metrics(one: tuple[BaselineResult, ...], two: tuple[BaselineResult, ...]) -
 
 
 def _inputs(one: Manifest, two: Manifest) -> InputsChange:
-    before, after = ({file.path: file.fingerprint for file in m.inputs} for m in (one, two))
+    before, after = _contents(one), _contents(two)
     return InputsChange(
-        files=(len(before), len(after)),
+        files=(len(one.inputs), len(two.inputs)),
         rows=(sum(file.rows for file in one.inputs), sum(file.rows for file in two.inputs)),
         added=tuple(path for path in after if path not in before),
         removed=tuple(path for path in before if path not in after),
         changed=tuple(path for path in after if path in before and after[path] != before[path]),
     )
+
+
+def _contents(manifest: Manifest) -> dict[str, list[str]]:
+    """What was read under each name: appends may have read several files under one."""
+    found: dict[str, list[str]] = {}
+    for file in manifest.inputs:
+        found.setdefault(file.path, []).append(file.fingerprint)
+    return found

@@ -149,10 +149,13 @@ class PipelineRef(Record):
 
 
 class Input(Record):
+    """A file that rows were read from, by its path in the source's folder."""
+
     path: str
     bytes: Count
     rows: Count
     fingerprint: str
+    """Of its footer, its size and samples of its pages, see `headrace.schemas.fingerprint`."""
 
 
 class BadFile(Record):

@@ -15,10 +15,10 @@ from headrace.catalog.retired import newest
 from headrace.catalog.settings import load_settings, setting_changes
 from headrace.catalog.store import dataset_place, exists, open_store
 from headrace.pipelines.fitted import FittedPipeline
+from headrace.pipelines.known_files import named
 from headrace.pipelines.model import Pipeline
 from headrace.pipelines.plan import PlannedAppend
 from headrace.pipelines.resolve import Placed, Resolved
-from headrace.pipelines.sources import CheckedFile, SourceFiles
 from headrace.pipelines.work import save_step
 from headrace.schemas.errors import DataError, PipelineError, UsageError
 from headrace.transforms.base import Selection, Transform
@@ -64,7 +64,7 @@ def base_of(catalog: str, pipeline: Pipeline) -> Dataset:
         lines = [f"  {change.setting}: {change.first} -> {change.second}" for change in changed[:_NAMED]]
         more = [f"  and {len(changed) - _NAMED} more"] * (len(changed) > _NAMED)
         raise DataError(
-            "\n".join([f"the pipeline is set up otherwise than for {_named(base)}:", *lines, *more]),
+            "\n".join([f"the pipeline is set up otherwise than for {named(base)}:", *lines, *more]),
             hint=_ANEW,
             where=pipeline.name,
         )
@@ -75,44 +75,6 @@ def planned(base: Dataset) -> PlannedAppend:
     """What a plan says of the version that is appended to."""
     nullable = tuple(column.name for column in base.manifest.columns if column.nullable)
     return PlannedAppend(version=base.version, nullable=nullable)
-
-
-def new_files(base: Dataset, files: SourceFiles) -> SourceFiles:
-    """The files that were not read for a version; none is no error.
-
-    A file is known by its content, wherever it lies. Raises DataError for one that was read and has changed since.
-    """
-    root, quality = files.folder, base.manifest.quality
-    known = {source.fingerprint for source in base.manifest.inputs}
-    paths = {source.path for source in base.manifest.inputs}
-    bad = {file.path for file in quality.bad_files} if quality else set()
-    fresh = tuple(
-        file for file in files.checked if not (_path(file, root) in bad if file.problem else file.fingerprint in known)
-    )
-    if changed := [path for file in fresh if (path := _path(file, root)) in paths]:
-        raise DataError(
-            f"{len(changed)} of the files that {_named(base)} was made of have changed: {_some(changed)}",
-            hint=_ANEW,
-            where=str(root),
-        )
-    return SourceFiles(fresh, tuple(footer for footer in files.footers if footer.fingerprint not in known))
-
-
-def left_out(base: Dataset, files: SourceFiles) -> str:
-    """What a run over all files says of appended rows whose files it does not read; empty if there are none."""
-    appended = any(file.build is not None for split in base.manifest.splits.values() for file in split.files)
-    if not appended:
-        return ""
-    here = {file.fingerprint for file in files.checked}
-    paths = {_path(file, files.folder) for file in files.checked}
-    gone = [source for source in base.manifest.inputs if source.fingerprint not in here and source.path not in paths]
-    if not gone:
-        return ""
-    return (
-        f"{_named(base)} was appended to, and {sum(source.rows for source in gone):,} of the rows that it was made of "
-        f"lie in {len(gone)} {'file' if len(gone) == 1 else 'files'} that this run does not read: "
-        f"{_some([source.path for source in gone])}. The new version is without them; --append keeps them"
-    )
 
 
 def freeze(work: Path, base: Dataset, pipeline: Pipeline, resolved: Resolved) -> None:
@@ -150,29 +112,17 @@ def refuse_looking_back(resolved: Resolved) -> None:
 def _frozen(base: Dataset, pipeline: Pipeline, resolved: Resolved) -> Iterator[tuple[Placed, Transform]]:
     state = base.state_path
     if state is None:
-        raise DataError("was published without a fitted pipeline", hint=_ANEW, where=_named(base))
+        raise DataError("was published without a fitted pipeline", hint=_ANEW, where=named(base))
     steps = FittedPipeline.load(state, allow=pipeline.modules).steps
     if [type(step) for step in steps] != [type(placed.form) for placed in resolved.steps]:
-        raise DataError("was made by other steps than the pipeline has", hint=_ANEW, where=_named(base))
+        raise DataError("was made by other steps than the pipeline has", hint=_ANEW, where=named(base))
     for placed, step in zip(resolved.steps, steps, strict=True):
         if placed.learns and placed.pass_number is not None and not _continues(placed):
             if step.writes != placed.form.writes:
-                raise DataError(f"{placed.label} wrote other columns: {', '.join(step.writes)}", where=_named(base))
+                raise DataError(f"{placed.label} wrote other columns: {', '.join(step.writes)}", where=named(base))
             yield placed, step
 
 
 def _continues(placed: Placed) -> bool:
     step = inside(placed.step)
     return isinstance(step, Categorify) and step.previous is not None
-
-
-def _path(file: CheckedFile, root: Path) -> str:
-    return Path(file.path).relative_to(root).as_posix()
-
-
-def _named(base: Dataset) -> str:
-    return f"{base.name}@{base.version}"
-
-
-def _some(paths: list[str]) -> str:
-    return f"{', '.join(paths[:_NAMED])}{', ...' if len(paths) > _NAMED else ''}"

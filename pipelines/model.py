@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from glob import has_magic
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -53,6 +55,20 @@ class Source(Part):
     tables: dict[str, str] = Field(default_factory=dict)
     on_bad_file: Literal["fail", "quarantine"] = "fail"
     statistics: bool = False
+
+    @property
+    def where(self) -> Path:
+        """The file, folder or glob, from its root."""
+        return (Path(self.root) / self.path).expanduser()
+
+    @property
+    def folder(self) -> Path:
+        """What its files are named from, whichever there are: of a glob, what stands before its first wildcard."""
+        if self.where.is_dir():
+            return self.where
+        if self.where.is_file():
+            return self.where.parent
+        return next(folder for folder in self.where.parents if not has_magic(str(folder)))
 
 
 class Output(Part):

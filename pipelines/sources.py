@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +33,15 @@ class CheckedFile(BaseModel):
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The files of a source in name order; `footers` are those of the good ones."""
+    """The files of a source in name order; `footers` are those of the good ones. They are named as from `folder`."""
 
     checked: tuple[CheckedFile, ...]
     footers: tuple[Footer, ...]
+    folder: Path
 
-    @property
-    def folder(self) -> Path:
-        """The folder that holds all of them."""
-        return Path(os.path.commonpath([Path(file.path).parent for file in self.checked]))
+    def name(self, file: CheckedFile) -> str:
+        """A file as readers of the dataset are told of it: its path in the folder."""
+        return Path(file.path).relative_to(self.folder).as_posix()
 
     @property
     def column_bytes(self) -> dict[str, int]:
@@ -66,7 +65,7 @@ def locate(pipeline: Pipeline) -> SourceFiles:
     source = pipeline.source
     checked: list[CheckedFile] = []
     footers: list[Footer] = []
-    for path in find_files(Path(source.root) / source.path):
+    for path in find_files(source.where):
         try:
             footer = read_footer(path)
             outcome = check_file(pipeline.contract, footer)
@@ -89,9 +88,9 @@ def locate(pipeline: Pipeline) -> SourceFiles:
         bad = [f"{Path(f.path).name}: {f.problem}" for f in checked if f.problem]
         raise DataError(
             f"no row to work on in {len(checked)} file(s)" + "".join(f"\n  {line}" for line in bad[:10]),
-            where=str(Path(source.root) / source.path),
+            where=str(source.where),
         )
-    return SourceFiles(tuple(checked), tuple(footers))
+    return SourceFiles(tuple(checked), tuple(footers), source.folder)
 
 
 def read_tables(pipeline: Pipeline, *, rows: bool = True) -> dict[str, Table]:

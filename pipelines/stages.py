@@ -26,18 +26,11 @@ from headrace.engines.cluster import worker_count
 from headrace.engines.detect import gpus
 from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
-from headrace.pipelines.appending import (
-    base_of,
-    freeze,
-    latest_version,
-    left_out,
-    new_files,
-    planned,
-    refuse_looking_back,
-)
+from headrace.pipelines.appending import base_of, freeze, latest_version, planned, refuse_looking_back
 from headrace.pipelines.apply import ApplyRecord, apply
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.gpu_refusals import refuse_for_gpu
+from headrace.pipelines.known_files import left_out, new_files
 from headrace.pipelines.layout import lay_out
 from headrace.pipelines.locks import WorkLock, lock_work
 from headrace.pipelines.model import Pipeline
@@ -106,7 +99,9 @@ def nothing_new(pipeline: Pipeline, options: RunOptions) -> tuple[Published, str
     base, files = base_of(options.catalog, pipeline), locate(pipeline)
     if any(footer.rows for footer in new_files(base, files).footers):
         return None
-    words = f"nothing to append: {base.name}@{base.version} has the rows of all {len(files.checked)} files already"
+    bad = [files.name(file) for file in files.checked if file.problem]
+    words = f"nothing to append: {base.name}@{base.version} has the rows of all {len(files.footers)} files already"
+    words += f", but of {', '.join(bad)}, which cannot be read" if bad else ""
     return published_as(base.name, base.place, base.record, created=False), words
 
 

@@ -68,8 +68,8 @@ class Work:
 
     @cached_property
     def source_folder(self) -> Path:
-        """The folder that holds all files of the source; rows are located by paths relative to it."""
-        return Path(os.path.commonpath([Path(file.path).parent for file in self.plan.files]))
+        """The folder of the source, whichever of its files are read; rows are located by paths relative to it."""
+        return self.pipeline.source.folder
 
     def source_path(self, path: str) -> str:
         """A file of the source as readers of the dataset are told of it: relative to the source's folder."""

@@ -103,6 +103,16 @@ def test_baselines_inputs_and_pipeline(make: Make, catalog: Path) -> None:
     assert found.pipeline[1] == "1" * 64
 
 
+def test_files_that_were_read_under_one_name_are_compared_together(make: Make, catalog: Path) -> None:
+    one, two, other = (Input(path="a", bytes=9, rows=3, fingerprint=name) for name in "abc")
+    make(inputs=(one, two))
+    make(inputs=(one, other))
+    found = compared(catalog).inputs
+    assert (found.files, found.changed) == ((2, 2), ("a",))
+    make(inputs=(one, other))
+    assert diff(open_dataset(catalog / "demo", 2), open_dataset(catalog / "demo", 3)).inputs.changed == ()
+
+
 @pytest.fixture
 def with_carriers(catalog: Path) -> Callable[[list[Any]], None]:
     """Publishes a version whose column `carrier` has a vocabulary of these values."""

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from obstore.store import ObjectStore
 from tests.catalog.conftest import fill
 from tests.catalog.worlds import build_id
 
+from headrace.catalog import collect
 from headrace.catalog.build import new_build
 from headrace.catalog.commit import publish
 from headrace.catalog.leases import take
 from headrace.catalog.store import open_store
+from headrace.schemas.errors import CapabilityError, HeadraceError, RunError
 
 Invoke = Callable[..., Result]
 Document = Callable[..., dict[str, Any]]
@@ -185,6 +188,51 @@ def test_a_dataset_that_cannot_be_read_is_left_alone(invoke: Invoke, document: D
     refused = document("datasets", "gc")
     assert refused["ok"] is False
     assert [one["dataset"] for one in refused["data"]["refused"]] == ["demo"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(CapabilityError("the clock is ahead", hint="set it right", where="there"), 3), (RunError("no answer"), 1)],
+)
+def test_what_was_deleted_is_shown_when_a_later_dataset_ends_it(
+    invoke: Invoke, document: Document, catalog: Path, monkeypatch: pytest.MonkeyPatch, error: HeadraceError, code: int
+) -> None:
+    for name in ("other", "third"):
+        build = new_build(catalog, name)
+        publish(catalog, name, build, fill(build))
+    first, left = orphan(catalog), [orphan(catalog, "other") for _ in range(2)]
+    third, deleted = orphan(catalog, "third"), []
+    real = collect._delete
+
+    def breaks(store: ObjectStore, build: str, gone: Any, *, whole: bool) -> None:
+        if len(deleted) == 2:
+            raise error
+        deleted.append(build)
+        real(store, build, gone, whole=whole)
+
+    monkeypatch.setattr(collect, "_delete", breaks)
+    result = invoke("datasets", "gc", "--delete")
+    assert result.exit_code == code
+    assert deleted == [first.name, min(build.name for build in left)]
+    shown = re.findall(r"\S+/builds/\S+", result.stdout)
+    assert shown == [f"demo/builds/{deleted[0]}", f"other/builds/{deleted[1]}"]
+    assert result.stdout.endswith("4.0 KiB deleted\n")
+    assert f"the collection ended at other: {error.message}" in result.stderr
+    assert third.exists()
+    deleted.clear()
+    failed = document("datasets", "gc", "--delete")
+    assert failed["ok"] is True, "two pieces are left, and both are deleted"
+    assert failed["data"]["refused"] == []
+
+
+def test_an_error_before_anything_was_found_is_shown_alone(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ahead(*_: object) -> None:
+        raise CapabilityError("the clock is ahead")
+
+    monkeypatch.setattr(collect, "_refuse_early", ahead)
+    result = invoke("datasets", "gc", "--delete")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "the clock is ahead" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,20 @@ def test_the_documentation_lists_every_field() -> None:
         for name, field in model.model_fields.items():
             if (model, name) != (Source, "root"):
                 assert (f"`{name}`" if field.is_required() else f"*{name}*") in page, f"{model.__name__}.{name}"
+
+
+def test_a_source_has_one_folder_whichever_files_there_are(tmp_path: Path) -> None:
+    (tmp_path / "data" / "a[1]").mkdir(parents=True)
+    (tmp_path / "data" / "x.parquet").touch()
+    folders = {
+        path: Source(path=path, root=str(tmp_path)).folder.relative_to(tmp_path).as_posix()
+        for path in ("data", "data/x.parquet", "data/*.parquet", "data/*/x[12].parquet", "data/a[1]", "**/x.parquet")
+    }
+    assert folders == {
+        "data": "data",
+        "data/x.parquet": "data",
+        "data/*.parquet": "data",
+        "data/*/x[12].parquet": "data",
+        "data/a[1]": "data/a[1]",
+        "**/x.parquet": ".",
+    }

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from tests.catalog.late import lost_answer
-from tests.failures.shop import COLUMNS, Shop, checksums, rows
+from tests.failures.shop import Shop, checksums, rows
 from tests.stores.servers import Moto
 
 from headrace import open_dataset
@@ -30,32 +30,6 @@ from headrace.pipelines.build import build
 from headrace.pipelines.options import RunOptions
 from headrace.pipelines.runs import list_runs, read_run, save_run, sweep
 from headrace.schemas.errors import CapabilityError, RunError
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """Two files of 80 rows and a pipeline with a vocabulary that it goes on with."""
-    monkeypatch.setenv("PREFECT_API_URL", "")
-    monkeypatch.delenv("HEADRACE_CATALOG", raising=False)
-    monkeypatch.chdir(tmp_path)
-    made = Shop(
-        tmp_path,
-        {
-            "name": "shop",
-            "source": {"path": "data", "root": str(tmp_path)},
-            "contract": {"name": "sales", "columns": [dict(c) for c in COLUMNS.values()], "primary_key": ["id"]},
-            "steps": [
-                {"FillNull": {"columns": ["price"], "statistic": "median"}},
-                {"Categorify": {"columns": ["city"], "previous": "latest"}},
-            ],
-            "target": "late",
-            "split": {"by": "hash", "columns": ["id"], "fractions": {"train": 0.7, "test": 0.3}},
-        },
-    )
-    made.source.mkdir()
-    made.write(rows(0), "part-0.parquet")
-    made.write(rows(1), "part-1.parquet")
-    return made
 
 
 def headrace(*words: str) -> Any:

@@ -12,7 +12,7 @@ from headrace.commands.layout import bytes_in_words, table
 from headrace.commands.options import catalog_option
 from headrace.commands.terminal import common_options, json_option, terminal
 from headrace.commands.versions import located
-from headrace.schemas.errors import DataError, UsageError
+from headrace.schemas.errors import DataError, HeadraceError, UsageError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -40,17 +40,26 @@ def gc(dataset: str | None, delete: bool, older_than: str, catalog: str) -> None
     """Show, and with --delete delete, what nobody needs in one dataset or in all.
 
     That is: files of retired versions, builds that were never committed, leases that ran out, what killed processes
-    left. A dataset with anything in its history that cannot be read is left alone, and the exit code is 1.
+    left. A dataset with anything in its history that cannot be read is left alone, and the exit code is 1. Any other
+    error ends it, with what was found or deleted before.
     """
-    from headrace.catalog.collect import collect
+    from headrace.catalog.collect import Collection, Garbage, collect
 
     age = _age(older_than)
-    found, refused = [], []
+    found: list[Collection] = []
+    refused: list[tuple[str, HeadraceError]] = []
     for name, store in _stores(dataset, catalog):
+        pieces: list[Garbage] = []
         try:
-            found.append(collect(store, dataset=name, remove=delete, older_than=age))
-        except DataError as error:
+            found.append(collect(store, dataset=name, remove=delete, older_than=age, tell=pieces.append))
+        except HeadraceError as error:
             refused.append((name, error))
+            if pieces:
+                found.append(Collection(name, tuple(pieces), delete))
+            if not isinstance(error, DataError):
+                break
+    if not found and len(refused) == 1 and not isinstance(refused[0][1], DataError):
+        raise refused[0][1]
     data = {
         "deleted": delete,
         "bytes": sum(one.bytes for one in found),
@@ -60,13 +69,21 @@ def gc(dataset: str | None, delete: bool, older_than: str, catalog: str) -> None
     if not refused:
         terminal().show(data, lambda: _shown(found, delete))
         return
-    names = ", ".join(name for name, _ in refused)
-    first = refused[0][1]
-    terminal().show_failed(
-        data,
-        lambda: _shown(found, delete),
-        DataError(f"no garbage was collected in {names}: {first.message}", hint=first.hint, where=first.where),
-    )
+    terminal().show_failed(data, lambda: _shown(found, delete), _one_error(refused))
+
+
+def _one_error(refused: list[tuple[str, HeadraceError]]) -> HeadraceError:
+    """Of datasets that were left alone; or what ended it, behind those that were left alone before."""
+    last = refused[-1][1]
+    alone = [(name, error) for name, error in refused if isinstance(error, DataError)]
+    words = []
+    if alone:
+        words.append(f"no garbage was collected in {', '.join(name for name, _ in alone)}: {alone[0][1].message}")
+    if isinstance(last, DataError):
+        first = alone[0][1]
+        return DataError(words[0], hint=first.hint, where=first.where)
+    words.append(f"the collection ended at {refused[-1][0]}: {last.message}")
+    return type(last)("; ".join(words), hint=last.hint, where=last.where)
 
 
 def _stores(dataset: str | None, catalog: str) -> list[tuple[str, ObjectStore]]:
