@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headrace.catalog.arrow_schema import arrow_summary
-from headrace.catalog.manifest import Column, Input, Manifest, Quality, RowOrder, Split
+from headrace.catalog.manifest import Column, Manifest, Quality, RowOrder, Split
 from headrace.catalog.reader import Dataset
 from headrace.catalog.sketch import Sketches, summarize_sketches
 
@@ -68,12 +68,8 @@ def differences(base: Dataset, own: Manifest) -> Iterator[str]:
             yield from _column(column, described[column.name])
     if extra := sorted(described.keys() - {column.name for column in before.columns}):
         yield f"columns that are not described there: {', '.join(extra)}"
-    read: dict[str, list[Input]] = {}
-    for source in before.inputs:
-        read.setdefault(source.fingerprint, []).append(source)
-    if again := [
-        source.path for source in own.inputs if any(_again(source, k) for k in read.get(source.fingerprint, ()))
-    ]:
+    known = {source.fingerprint for source in before.inputs}
+    if again := [source.path for source in own.inputs if source.fingerprint in known]:
         yield f"rows of {len(again)} files that are in it already: {', '.join(again[:5])}"
 
 
@@ -102,11 +98,6 @@ def other_steps(base: Dataset, own: Manifest, build: Path) -> Iterator[str]:
     for number, (one, other) in enumerate(zip(old_steps, new_steps, strict=True)):
         if one != other:
             yield f"step {number}, {next(iter(other))}, learned something else or is set up otherwise"
-
-
-def _again(source: Input, known: Input) -> bool:
-    """The same file; from before bytes were kept, its name has to be the same as well."""
-    return source.same_as(known) and (source.path == known.path or source.sha256 == known.sha256 != "")
 
 
 def _column(before: Column, own: Column) -> Iterator[str]:

@@ -191,8 +191,7 @@ def _metrics(one: tuple[BaselineResult, ...], two: tuple[BaselineResult, ...]) -
 
 
 def _inputs(one: Manifest, two: Manifest) -> InputsChange:
-    whole = all(file.sha256 for m in (one, two) for file in m.inputs)
-    before, after = (_contents(m, whole=whole) for m in (one, two))
+    before, after = _contents(one), _contents(two)
     return InputsChange(
         files=(len(one.inputs), len(two.inputs)),
         rows=(sum(file.rows for file in one.inputs), sum(file.rows for file in two.inputs)),
@@ -202,9 +201,9 @@ def _inputs(one: Manifest, two: Manifest) -> InputsChange:
     )
 
 
-def _contents(manifest: Manifest, *, whole: bool) -> dict[str, list[str]]:
+def _contents(manifest: Manifest) -> dict[str, list[str]]:
     """What was read under each name: appends may have read several files under one."""
     found: dict[str, list[str]] = {}
     for file in manifest.inputs:
-        found.setdefault(file.path, []).append(file.sha256 if whole else file.fingerprint)
+        found.setdefault(file.path, []).append(file.fingerprint)
     return found

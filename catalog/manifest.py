@@ -155,14 +155,7 @@ class Input(Record):
     bytes: Count
     rows: Count
     fingerprint: str
-    """Of its footer and size: two files may have the same, if they differ in plain numbers alone."""
-    sha256: Literal[""] | Sha256 = ""
-    """Of its bytes; empty in versions from before it was kept."""
-
-    def same_as(self, other: Input) -> bool:
-        """Whether two files have the same content, as far as both are known."""
-        known = bool(self.sha256 and other.sha256)
-        return self.fingerprint == other.fingerprint and not (known and self.sha256 != other.sha256)
+    """Of its footer, its size and samples of its pages, see `headrace.schemas.fingerprint`."""
 
 
 class BadFile(Record):

@@ -101,7 +101,7 @@ def make_manifest(
         producer=_producer(producer, (*fitted.fallbacks, *applied.fallbacks, *written.fallbacks)),
         pipeline=PipelineRef(name=pipeline.name, sha256=state[f"{STATE}/{FILE}"].sha256),
         inputs=tuple(
-            Input(path=work.source_path(f.path), bytes=f.bytes, rows=f.rows, fingerprint=f.fingerprint, sha256=f.sha256)
+            Input(path=work.source_path(f.path), bytes=f.bytes, rows=f.rows, fingerprint=f.fingerprint)
             for f in work.plan.files
             if not f.problem
         ),

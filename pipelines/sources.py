@@ -20,10 +20,7 @@ TABLE_BYTES = 1 << 30
 
 
 class CheckedFile(BaseModel):
-    """A file of the source; `problem` is empty where it can be read and has the contract's columns.
-
-    `sha256` is empty until the file is read, see `headrace.pipelines.content.with_sha256`.
-    """
+    """A file of the source; `problem` is empty where it can be read and has the contract's columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +28,6 @@ class CheckedFile(BaseModel):
     bytes: int
     rows: int
     fingerprint: str
-    sha256: str = ""
     problem: str = ""
 
 

@@ -28,7 +28,6 @@ from headrace.engines.executor import Executor
 from headrace.engines.open import CPU, EngineSpec
 from headrace.pipelines.appending import base_of, freeze, latest_version, planned, refuse_looking_back
 from headrace.pipelines.apply import ApplyRecord, apply
-from headrace.pipelines.content import with_sha256
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.gpu_refusals import refuse_for_gpu
 from headrace.pipelines.known_files import left_out, new_files
@@ -72,7 +71,7 @@ def prepare(
         refuse_looking_back(resolved)
         every, files = files, new_files(base, files)
         notes = (f"appended to {base.name}@{base.version}: {len(files.checked)} new of {len(every.checked)} files",)
-    plan = make_plan(pipeline, resolved, with_sha256(files), size, known.notes)
+    plan = make_plan(pipeline, resolved, files, size, known.notes)
     plan = plan.model_copy(update={"notes": notes, "appends_to": None if base is None else planned(base)})
     key = content_key(
         engine.name,  # each keeps what it makes in the form that suits it

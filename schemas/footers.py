@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import glob
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.schemas.errors import DataError
+from headrace.schemas.fingerprint import fingerprint_of
 from headrace.schemas.names import RESERVED_PREFIX
 
 MAGIC: Final = b"PAR1"
@@ -43,8 +43,8 @@ class RowGroup:
 class Footer:
     """One Parquet file as its footer describes it.
 
-    ``bytes`` is the size on disk. ``schema`` holds the dtypes that Polars reads the columns as. ``fingerprint`` is
-    the SHA-256 of the footer's bytes and the file's size: it changes when the file is written anew with other data.
+    ``bytes`` is the size on disk. ``schema`` holds the dtypes that Polars reads the columns as. ``fingerprint`` is that
+    of `headrace.schemas.fingerprint`: it changes when the file is written anew with other data.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Footer:
 
 
 def read_footer(path: str | Path) -> Footer:
-    """Read a Parquet file's footer; no page of data is read.
+    """Read a Parquet file's footer, and of its pages what a fingerprint takes.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ def read_footer(path: str | Path) -> Footer:
 
     Notes
     -----
-    Cost: two reads at the file's end and a few microseconds a column chunk.
+    Cost: two reads at the file's end, those of the fingerprint, and a few microseconds a column chunk.
     """
     path = Path(path)
     where = str(path)
-    size, tail = _footer_bytes(path)
+    size, tail, fingerprint = _footer_bytes(path)
     metadata = open_metadata(path)
     try:
         arrow = metadata.schema.to_arrow_schema()
@@ -95,7 +95,7 @@ def read_footer(path: str | Path) -> Footer:
         rows=metadata.num_rows,
         schema=_polars_schema(path),
         row_groups=row_groups,
-        fingerprint=hashlib.sha256(tail + size.to_bytes(8, "little")).hexdigest(),
+        fingerprint=fingerprint,
     )
 
 
@@ -184,7 +184,7 @@ def _near(path: Path) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"look in {path.parent.resolve()}"
 
 
-def _footer_bytes(path: Path) -> tuple[int, bytes]:
+def _footer_bytes(path: Path) -> tuple[int, bytes, str]:
     where = str(path)
     try:
         with path.open("rb") as file:
@@ -204,7 +204,8 @@ def _footer_bytes(path: Path) -> tuple[int, bytes]:
                     hint=_REWRITE,
                 )
             file.seek(size - TAIL - length)
-            return size, file.read(length)
+            footer = file.read(length)
+            return size, footer, fingerprint_of(file, size, footer)
     except FileNotFoundError as error:
         raise DataError("no such file", where=where, hint=_near(path)) from error
     except PermissionError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +24,7 @@ COLUMNS: Final = 8
 
 @dataclass(frozen=True)
 class Band:
-    """Columns that lie in slabs at equal distances: arrays one behind the other, or side by side in a matrix.
+    """Columns of one type, in the file and in slabs, all of them arrays or all of them of one matrix.
 
     Parameters
     ----------
@@ -30,38 +32,32 @@ class Band:
         Of each column, if their values lie in the file as in memory; empty if Arrow has to decode them.
     dtype
         Of the values that are gathered. Unsigned, of the same size, where they are not converted after.
-    spot, apart
-        Where the first one lies in a slab, and how many bytes behind it the next.
+    spots
+        Where each lies in a slab.
     """
 
     columns: tuple[Column, ...]
     pages: tuple[Pages, ...]
     dtype: np.dtype[Any]
-    spot: Spot
-    apart: int = 0
+    spots: tuple[Spot, ...]
 
     @property
     def lists(self) -> bool:
         """One column of lists, which is read and written by itself."""
         return self.columns[0].ragged or self.columns[0].width is not None
 
-    def joined(self, other: Band) -> Band | None:
-        """With another one behind it; None if that does not fit."""
-        mine, its = self.columns[0], other.columns[0]
-        apart = other.spot.begin - self.spot.begin - self.apart * (len(self.columns) - 1)
-        fits = (
-            len(self.columns) < COLUMNS
-            and not (self.lists or other.lists)
-            and (mine.entry == its.entry if mine.packed else not its.packed)
-            and bool(self.pages) == bool(other.pages)
-            and (self.dtype, self.spot.dtype, self.spot.apart) == (other.dtype, other.spot.dtype, other.spot.apart)
-            and self.apart in (0, apart)
-        )
-        return (
-            replace(self, columns=self.columns + other.columns, pages=self.pages + other.pages, apart=apart)
-            if fits
-            else None
-        )
+    @property
+    def kind(self) -> Hashable:
+        """What columns have to have in common to be of one band."""
+        column, spot = self.columns[0], self.spots[0]
+        matrix, alone = column.entry if column.packed else "", column.name if self.lists else ""
+        return matrix, alone, bool(self.pages), self.dtype, spot.dtype, spot.apart
+
+    @cached_property
+    def apart(self) -> int | None:
+        """Bytes from one column to the next in a slab; None if they differ."""
+        found = {after.begin - before.begin for before, after in pairwise(self.spots)} or {0}
+        return found.pop() if len(found) == 1 else None
 
     def write(self, values: Array | Sequence[Array], places: Sequence[Place]) -> None:
         """Write rows to where they go.
@@ -72,25 +68,34 @@ class Band:
             [columns, rows], or each column's. Not of lists.
         """
         for place in places:
-            target = place.together(self.spot, len(self.columns), self.apart)
-            if isinstance(values, np.ndarray):
-                target[...] = values[:, place.start : place.stop].reshape(target.shape)
+            rows = slice(place.start, place.stop)
+            if isinstance(values, np.ndarray) and self.apart is not None:
+                target = place.together(self.spots[0], len(self.spots), self.apart)
+                target[...] = values[:, rows].reshape(target.shape)
             else:
-                for one, column in zip(target, values, strict=True):
-                    one[...] = column[place.start : place.stop].reshape(one.shape)
+                for spot, column in zip(self.spots, values, strict=True):
+                    target = place.at(spot)
+                    target[...] = column[rows].reshape(target.shape)
 
 
 def bands(shape: Shape, columns: Iterable[tuple[Column, Pages | None]]) -> Iterator[Band]:
-    """Columns, as many together as can be, in their order."""
-    band = None
+    """Columns, as many together as can be; those of a kind in their order."""
+    begun: dict[Hashable, Band] = {}
     for column, pages in columns:
-        alone = _alone(column, pages, shape.spot(column))
-        together = band.joined(alone) if band else None
-        if band and not together:
+        band = _alone(column, pages, shape.spot(column))
+        kind = band.kind
+        if other := begun.pop(kind, None):
+            band = replace(
+                band,
+                columns=other.columns + band.columns,
+                pages=other.pages + band.pages,
+                spots=other.spots + band.spots,
+            )
+        if len(band.columns) == COLUMNS:
             yield band
-        band = together or alone
-    if band:
-        yield band
+        else:
+            begun[kind] = band
+    yield from begun.values()
 
 
 def _alone(column: Column, pages: Pages | None, spot: Spot) -> Band:
@@ -98,4 +103,4 @@ def _alone(column: Column, pages: Pages | None, spot: Spot) -> Band:
     if stored == spot.dtype:
         stored = np.dtype(f"u{stored.itemsize}")
         spot = replace(spot, dtype=stored)
-    return Band((column,), (pages,) if pages else (), stored, spot)
+    return Band((column,), (pages,) if pages else (), stored, (spot,))

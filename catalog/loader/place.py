@@ -52,6 +52,10 @@ class Place:
             spot, (self.stretches, self.rows, *inner), (self.apart * spot.apart, spot.apart, *inner.values())
         )
 
+    def at(self, spot: Spot) -> Array:
+        """Where numbers go whose first one lies at a spot: [stretches, rows]."""
+        return self._at(spot, (self.stretches, self.rows), (self.apart * spot.apart, spot.apart))
+
     def together(self, spot: Spot, count: int, apart: int) -> Array:
         """Where columns go, the first at a spot, each so many bytes behind the one before: [count, stretches, rows]."""
         return self._at(spot, (count, self.stretches, self.rows), (apart, self.apart * spot.apart, spot.apart))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -27,7 +28,8 @@ ROWS: Final = 65_536
 BYTES: Final = 96 << 20
 """And no more than this, if that is more than one step."""
 
-_PAGE: Final = 4096
+_OWN: Final = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+"""Memory of the process's own, where systems ask: a child that is forked gets a copy, as of all else."""
 
 _ALIGNED: Final = 64
 """Bytes, of every entry: what vector units and devices like."""
@@ -134,14 +136,14 @@ class Slab:
 
 
 def aligned(size: int) -> Array:
-    """Memory that begins with a page.
+    """Memory that begins with a page, of zeros.
 
     Decoded columns do so, too, and on processors of AMD's Zen family a copy to 16 bytes behind the beginning of a page,
-    where malloc would put it, takes six times as long (https://sourceware.org/bugzilla/show_bug.cgi?id=30994).
+    where malloc would put it, takes six times as long (https://sourceware.org/bugzilla/show_bug.cgi?id=30994). It comes
+    from the system itself, because NumPy asks for huge pages: they have to be found and cleared first, and a process's
+    first epoch took twice as long.
     """
-    memory = np.empty(size + _PAGE, np.uint8)
-    start = -memory.ctypes.data % _PAGE
-    return memory[start : start + size]
+    return np.frombuffer(mmap.mmap(-1, max(size, 1), **_OWN), np.uint8, size)
 
 
 class Memory:

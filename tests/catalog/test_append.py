@@ -142,12 +142,12 @@ def test_inputs_and_counts_are_those_of_both(catalog: Path) -> None:
         more(catalog, inputs=(old,))
 
 
-def test_a_file_that_was_read_is_known_by_its_bytes(catalog: Path) -> None:
-    old = Input(path="a/part-0.parquet", bytes=1, rows=7, fingerprint="a", sha256=OLD)
+def test_a_file_that_was_read_is_known_wherever_it_lies(catalog: Path) -> None:
+    old = Input(path="a/part-0.parquet", bytes=1, rows=7, fingerprint="a")
     first(catalog, inputs=(old,))
     with pytest.raises(DataError, match=r"rows of 1 files that are in it already: moved\.parquet"):
         more(catalog, inputs=(old.model_copy(update={"path": "moved.parquet"}),))
-    other = old.model_copy(update={"sha256": GROWN})
+    other = old.model_copy(update={"fingerprint": "b"})
     more(catalog, inputs=(other,))
     assert open_dataset(catalog / "demo").manifest.inputs == (old, other)
 
