@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from tests.catalog.loader.training import STEPS, dataset
 from transformers import TrainingArguments
-from transformers.hyperparameter_search import ALL_HYPERPARAMETER_SEARCH_BACKENDS
-from transformers.trainer_utils import HPSearchBackend
 
 from headrace.catalog.loader.huggingface import PLACE, LoaderTrainer
 from headrace.schemas.errors import UsageError
@@ -135,20 +132,6 @@ def test_it_evaluates_every_row(tmp_path: Path) -> None:
         LoaderTrainer(network, arguments, eval_dataset=other, **loaders)
 
 
-class Search:
-    """A backend as that of Optuna: one trial after the other, in this process."""
-
-    def ensure_available(self) -> None:
-        pass
-
-    def run(self, trainer: Any, n_trials: int, direction: str) -> list[float]:
-        objectives = []
-        for number in range(n_trials):
-            trainer.train(resume_from_checkpoint=None, trial=SimpleNamespace(number=number, params={}))
-            objectives.append(trainer.compute_objective(trainer.evaluate()))
-        return objectives
-
-
 def searching(root: Path, networks: list[Network]) -> LoaderTrainer:
     def begin() -> Network:
         networks.append(Network())
@@ -164,12 +147,20 @@ def searching(root: Path, networks: list[Network]) -> LoaderTrainer:
     return LoaderTrainer(model_init=begin, args=arguments, **loaders)
 
 
-def test_each_trial_of_a_search_begins_the_loader_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ALL_HYPERPARAMETER_SEARCH_BACKENDS, HPSearchBackend.OPTUNA, Search)
+def test_each_trial_of_a_search_begins_the_loader_anew(tmp_path: Path) -> None:
     networks: list[Network] = []
     trainer = searching(tmp_path, networks)
     del networks[:]  # the Trainer makes one to look at
-    objectives = trainer.hyperparameter_search(lambda _: {"num_train_epochs": 2}, n_trials=2)
+    objectives: list[float] = []
+
+    def objective(metrics: dict[str, float]) -> float:
+        objectives.append(metrics["eval_loss"])
+        return objectives[-1]
+
+    best = trainer.hyperparameter_search(
+        lambda trial: {"num_train_epochs": trial.suggest_int("num_train_epochs", 2, 2)}, objective, n_trials=2
+    )
+    assert best.hyperparameters == {"num_train_epochs": 2}
     first, second = networks
     assert first.seen == second.seen
     assert [sorted(chain.from_iterable(first.seen[at : at + STEPS])) for at in (0, STEPS)] == [list(range(960))] * 2
@@ -180,8 +171,7 @@ def test_each_trial_of_a_search_begins_the_loader_anew(tmp_path: Path, monkeypat
     }
 
 
-def test_what_cannot_be_searched_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ALL_HYPERPARAMETER_SEARCH_BACKENDS, HPSearchBackend.OPTUNA, Search)
+def test_what_cannot_be_searched_for_is_refused(tmp_path: Path) -> None:
     trainer = searching(tmp_path, [])
     with pytest.raises(UsageError, match="backend is 'ray', and a loader is searched with in this process alone"):
         trainer.hyperparameter_search(lambda _: {}, backend="ray")
@@ -194,7 +184,7 @@ def test_what_cannot_be_searched_for_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_what_is_no_loader_is_refused_when_it_is_made(tmp_path: Path) -> None:
     arguments = TrainingArguments(output_dir=str(tmp_path / "out"), report_to=[], use_cpu=True)
     for named in ({"loader": dataset(tmp_path)}, {"loader": None}, {"loader": [{}]}):
-        with pytest.raises(UsageError, match="^loader is a (Dataset|NoneType|list)$"):
+        with pytest.raises(UsageError, match=r"^loader is a (Dataset|NoneType|list)$"):
             LoaderTrainer(Network(), arguments, **named)
     with pytest.raises(TypeError, match="eval_laoder"):
         LoaderTrainer(

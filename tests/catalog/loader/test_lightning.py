@@ -124,7 +124,7 @@ def test_validation_sees_every_row(tmp_path: Path) -> None:
 
 def test_a_split_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'train'"):
-        DatasetModule(dataset(tmp_path), validation="trian")
+        DatasetModule(dataset(tmp_path), validation="trian", batch_size=64)
 
 
 @pytest.mark.parametrize(
