@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from headrace.schemas.errors import UsageError
 
 PLACE: Final = "loader.json"
 """The file of a checkpoint that says where the loader was."""
+
+_SEARCH: Final = 'backend="optuna" with an hp_space over anything but batch sizes'
 
 
 class LoaderTrainer(Trainer):
@@ -40,9 +43,14 @@ class LoaderTrainer(Trainer):
     one. What the Trainer's logs call the epoch is its own count, which does not know of that. Where
     `gradient_accumulation_steps` does not divide the steps of an epoch, the last update of the epoch that a run goes on
     in is made together with the first of the next one.
+
+    Raises UsageError for a `loader` or `eval_loader` that is none, and for both `eval_loader` and `eval_dataset`.
     """
 
     def __init__(self, *arguments: Any, loader: Loader, eval_loader: Loader | None = None, **named: Any) -> None:
+        for name, given in {"loader": loader, "eval_loader": eval_loader}.items():
+            if not isinstance(given, Loader) and (name == "loader" or given is not None):
+                raise UsageError(f"{name} is a {type(given).__name__}", hint=f"{name}=dataset.torch_loader(split, ...)")
         self._place = _Place(Epochs(loader))
         named["callbacks"] = [*(named.get("callbacks") or ()), self._place]
         if eval_loader is not None:
@@ -78,6 +86,38 @@ class LoaderTrainer(Trainer):
         self._place.resumed = Path(found) if found else None
         return super().train(resume_from_checkpoint, **named)
 
+    def hyperparameter_search(
+        self,
+        hp_space: Callable[[Any], dict[str, Any]] | None = None,
+        *arguments: Any,
+        backend: str | None = None,
+        hp_name: Callable[[Any], str] | None = None,
+        **named: Any,
+    ) -> Any:
+        """As of `transformers.Trainer`, by Optuna: each trial begins the loader anew.
+
+        Raises
+        ------
+        UsageError
+            Another backend, which would need the loader in other processes; no `hp_space`: the default one looks for a
+            batch size, and that is the loader's. So is one that gives a batch size refused.
+        """
+        if backend not in (None, "optuna"):
+            raise UsageError(
+                f"backend is {backend!r}, and a loader is searched with in this process alone", hint=_SEARCH
+            )
+        if hp_space is None:
+            raise UsageError("hp_space is not given, and the default one looks for a batch size", hint=_SEARCH)
+
+        def space(trial: Any) -> dict[str, Any]:
+            found = hp_space(trial)
+            if sizes := [name for name in found if "batch_size" in name]:
+                raise UsageError(f"{sizes[0]} is searched for, and batches are as the loader gives them", hint=_SEARCH)
+            return found
+
+        named |= {"backend": "optuna", "hp_name": hp_name or (lambda trial: f"run-{trial.number}")}
+        return super().hyperparameter_search(space, *arguments, **named)
+
 
 class _Place(TrainerCallback):
     """Writes where the loader is beside each checkpoint, and finds it there when a run goes on."""
@@ -88,7 +128,8 @@ class _Place(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.is_world_process_zero:
-            folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+            # A trial of a search has a folder of its own, by its name.
+            folder = Path(str(args.output_dir), state.trial_name or "", f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
             (folder / PLACE).write_text(json.dumps(self.epochs.state_dict()))
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

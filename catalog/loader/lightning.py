@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from lightning import LightningDataModule
 
+from headrace.catalog.dataset import near
 from headrace.catalog.loader.epochs import Epochs
 from headrace.catalog.loader.loader import Loader
+from headrace.catalog.loader.options import Asked
 from headrace.catalog.reader import Dataset
+from headrace.schemas.errors import UsageError
+
+_TRAINERS: Final = ("rank", "world_size")
+_OPTIONS: Final = ("columns", "device", *(name for name in Asked.__annotations__ if name not in _TRAINERS))
 
 
 class DatasetModule(LightningDataModule):
@@ -27,7 +33,7 @@ class DatasetModule(LightningDataModule):
     Raises
     ------
     UsageError
-        A split that the dataset has not.
+        A split that the dataset has not; options that there are not, or that do not fit each other or a split.
 
     Notes
     -----
@@ -59,15 +65,22 @@ class DatasetModule(LightningDataModule):
         self._dataset = dataset
         self._splits = {"train": train, "validation": validation, "test": test}
         self._options = options
-        for split in filter(None, self._splits.values()):
-            dataset.split(split)
+        for name in options:
+            if name in _TRAINERS:
+                raise UsageError(f"{name} is not for a module to say: the trainer knows it")
+            if name not in _OPTIONS:
+                raise UsageError(f"a loader has no option {name!r}{near(name, _OPTIONS)}")
+        for use, split in self._splits.items():
+            if split is not None:
+                # What does not fit is said now. The device may be there in the trainer's processes only.
+                dataset.torch_loader(split, **self._options_of(use) | {"device": "cpu"})
 
     def __str__(self) -> str:
         splits = ", ".join(f"{use}={split!r}" for use, split in self._splits.items() if split)
         return f"DatasetModule({self._dataset.name}@{self._dataset.version}: {splits})"
 
     def train_dataloader(self) -> Epochs:
-        return Epochs(self._loader("train", self._options), self._steps)
+        return Epochs(self._loader("train"), self._steps)
 
     def val_dataloader(self) -> Loader | list[Loader]:
         return self._whole("validation")
@@ -82,10 +95,13 @@ class DatasetModule(LightningDataModule):
     def _whole(self, use: str) -> Loader | list[Loader]:
         if self._splits[use] is None:
             return []
-        return self._loader(use, {**self._options, "shuffle": False, "drop_last": False})
+        return self._loader(use)
 
-    def _loader(self, use: str, options: dict[str, Any]) -> Loader:
+    def _options_of(self, use: str) -> dict[str, Any]:
+        return self._options | ({} if use == "train" else {"shuffle": False, "drop_last": False})
+
+    def _loader(self, use: str) -> Loader:
         split, trainer = self._splits[use], self.trainer
         assert split is not None
         ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._dataset.torch_loader(split, rank=ranks[0], world_size=ranks[1], **options)
+        return self._dataset.torch_loader(split, rank=ranks[0], world_size=ranks[1], **self._options_of(use))

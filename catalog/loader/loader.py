@@ -11,7 +11,7 @@ from headrace.catalog.loader.batches import Batch, Cutter
 from headrace.catalog.loader.columns import Contents, contents
 from headrace.catalog.loader.feed import Feed, Work
 from headrace.catalog.loader.options import Options
-from headrace.catalog.loader.order import Order, at_least, check_world, default_lanes
+from headrace.catalog.loader.order import Order, at_least, check_world, default_lanes, integer
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
 from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
@@ -80,7 +80,7 @@ class Loader:
         """
         at_least("epoch", epoch, 0)
         if epoch != self._epoch:
-            self._go_to(epoch, 0)
+            self._go_to(int(epoch), 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the present or last iteration is, after the last batch it gave: plain JSON, the same on all ranks."""
@@ -100,9 +100,11 @@ class Loader:
         dataset lies, and which version it is, does not matter if the split has the same shards.
         """
         order = self._order
-        if self._options.lanes is None and isinstance(state, dict) and isinstance(state.get("lanes"), int):
-            order = replace(order, lanes=state["lanes"])
-            check_world(order, self._options.rank, self._options.world_size)
+        if isinstance(state, dict):
+            state = {name: value if (number := integer(value)) is None else number for name, value in state.items()}
+            if self._options.lanes is None and isinstance(state.get("lanes"), int):
+                order = replace(order, lanes=state["lanes"])
+                check_world(order, self._options.rank, self._options.world_size)
         check_state(state, state_of(self._source, order, 0, 0), self._plan(order).steps)
         self._order = order
         self._go_to(state["epoch"], state["step"])

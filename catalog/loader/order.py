@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -92,14 +93,26 @@ def check_world(order: Order, rank: int, world_size: int) -> None:
             f"world_size can be {', '.join(map(str, allowed))}",
             hint=f"or lanes={nearest(order.lanes, world_size)} in a run that starts anew",
         )
-    if not isinstance(rank, int) or not 0 <= rank < world_size:
+    number = integer(rank)
+    if number is None or not 0 <= number < world_size:
         raise UsageError(f"rank is {rank!r}, and there are {world_size} ranks, from 0")
 
 
 def at_least(name: str, value: Any, least: int) -> None:
     """Raise UsageError unless a value is a whole number from `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _MOST:
+    number = integer(value)
+    if number is None or not least <= number < _MOST:
         raise UsageError(f"{name} is {value!r}; expected a whole number from {least}")
+
+
+def integer(value: Any) -> int | None:
+    """A whole number of any type, such as NumPy's, as Python's own; None for all else, booleans and floats too."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def one_of(name: str, value: Any, known: Iterable[Any]) -> None:

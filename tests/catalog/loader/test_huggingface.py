@@ -132,6 +132,66 @@ def test_it_evaluates_every_row(tmp_path: Path) -> None:
         LoaderTrainer(network, arguments, eval_dataset=other, **loaders)
 
 
+def searching(root: Path, networks: list[Network]) -> LoaderTrainer:
+    def begin() -> Network:
+        networks.append(Network())
+        return networks[-1]
+
+    loaders = {
+        name: dataset(root).torch_loader("train", ["id", "y"], pack={"x": ["a", "b"]}, batch_size=64, **options)
+        for name, options in {"loader": {}, "eval_loader": {"shuffle": False}}.items()
+    }
+    arguments = TrainingArguments(
+        output_dir=str(root / "search"), report_to=[], disable_tqdm=True, use_cpu=True, save_steps=10, label_names=["y"]
+    )
+    return LoaderTrainer(model_init=begin, args=arguments, **loaders)
+
+
+def test_each_trial_of_a_search_begins_the_loader_anew(tmp_path: Path) -> None:
+    networks: list[Network] = []
+    trainer = searching(tmp_path, networks)
+    del networks[:]  # the Trainer makes one to look at
+    objectives: list[float] = []
+
+    def objective(metrics: dict[str, float]) -> float:
+        objectives.append(metrics["eval_loss"])
+        return objectives[-1]
+
+    best = trainer.hyperparameter_search(
+        lambda trial: {"num_train_epochs": trial.suggest_int("num_train_epochs", 2, 2)}, objective, n_trials=2
+    )
+    assert best.hyperparameters == {"num_train_epochs": 2}
+    first, second = networks
+    assert first.seen == second.seen
+    assert [sorted(chain.from_iterable(first.seen[at : at + STEPS])) for at in (0, STEPS)] == [list(range(960))] * 2
+    assert first.seen[:STEPS] != first.seen[STEPS : 2 * STEPS]
+    assert objectives[0] == objectives[1]
+    assert {path.relative_to(tmp_path / "search").as_posix() for path in tmp_path.rglob(PLACE)} == {
+        f"run-{number}/checkpoint-{step}/loader.json" for number in (0, 1) for step in (10, 20, 30)
+    }
+
+
+def test_what_cannot_be_searched_for_is_refused(tmp_path: Path) -> None:
+    trainer = searching(tmp_path, [])
+    with pytest.raises(UsageError, match="backend is 'ray', and a loader is searched with in this process alone"):
+        trainer.hyperparameter_search(lambda _: {}, backend="ray")
+    with pytest.raises(UsageError, match="hp_space is not given, and the default one looks for a batch size"):
+        trainer.hyperparameter_search()
+    with pytest.raises(UsageError, match="per_device_train_batch_size is searched for, and batches are as the loader"):
+        trainer.hyperparameter_search(lambda _: {"per_device_train_batch_size": 8}, n_trials=1)
+
+
+def test_what_is_no_loader_is_refused_when_it_is_made(tmp_path: Path) -> None:
+    arguments = TrainingArguments(output_dir=str(tmp_path / "out"), report_to=[], use_cpu=True)
+    for named in ({"loader": dataset(tmp_path)}, {"loader": None}, {"loader": [{}]}):
+        with pytest.raises(UsageError, match=r"^loader is a (Dataset|NoneType|list)$"):
+            LoaderTrainer(Network(), arguments, **named)
+    with pytest.raises(TypeError, match="eval_laoder"):
+        LoaderTrainer(
+            Network(), arguments, loader=dataset(tmp_path).torch_loader("train", batch_size=64), eval_laoder=1
+        )
+
+
 class Stopping(Network):
     """Stops a run as Ctrl-C does, at a step."""
 

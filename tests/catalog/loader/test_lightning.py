@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -123,9 +124,29 @@ def test_validation_sees_every_row(tmp_path: Path) -> None:
 
 def test_a_split_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'train'"):
-        DatasetModule(dataset(tmp_path), validation="trian")
+        DatasetModule(dataset(tmp_path), validation="trian", batch_size=64)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batchsize": 64}, "a loader has no option 'batchsize'; did you mean 'batch_size'?"),
+        ({"num_workers": 2}, "a loader has no option 'num_workers'; there are columns, device, batch_size"),
+        ({"rank": 0}, "rank is not for a module to say: the trainer knows it"),
+        ({"batch_size": 0}, "batch_size is 0; expected a whole number from 1"),
+        ({"columns": ["idd"]}, "has no column 'idd'; did you mean 'id'"),
+        ({"shuffle": "row"}, "shuffle is 'row'; expected 'rows' or 'blocks' or False"),
+    ],
+)
+def test_options_are_refused_when_it_is_made(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        DatasetModule(dataset(tmp_path), **{"batch_size": 64} | options)
+
+
+def test_a_device_may_be_there_in_the_processes_of_the_trainer_alone(tmp_path: Path) -> None:
+    assert str(DatasetModule(dataset(tmp_path), batch_size=64, device="cuda:7"))
 
 
 def test_it_says_what_it_is(tmp_path: Path) -> None:
-    module = DatasetModule(dataset(tmp_path), validation="train")
+    module = DatasetModule(dataset(tmp_path), validation="train", batch_size=64)
     assert str(module) == "DatasetModule(demo@1: train='train', validation='train')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,12 @@ def test_keys_times_and_groups_are_left_out(make: Any, catalog: Path) -> None:
         ({"world_size": 3}, "4 lanes cannot be shared by 3 ranks; world_size can be 1, 2, 4"),
         ({"world_size": 0}, "world_size is 0; expected a whole number from 1"),
         ({"rank": 1}, "rank is 1, and there are 1 ranks, from 0"),
+        ({"rank": -1}, "rank is -1, and there are 1 ranks, from 0"),
+        ({"rank": 0.0}, r"rank is 0\.0, and there are 1 ranks, from 0"),
+        ({"rank": False}, "rank is False, and there are 1 ranks, from 0"),
+        ({"batch_size": np.float64(40)}, r"batch_size is np\.float64\(40\.0\); expected a whole number from 1"),
+        ({"world_size": np.True_}, r"world_size is np\.True_; expected a whole number from 1"),
+        ({"threads": "2"}, "threads is '2'; expected a whole number from 1"),
         ({"lanes": -4}, "lanes is -4; expected a whole number from 1"),
         ({"threads": 0}, "threads is 0; expected a whole number from 1"),
         ({"prefetch": -1}, "prefetch is -1; expected a whole number from 0"),
@@ -256,6 +263,23 @@ def test_what_does_not_fit_is_refused_before_a_file_is_opened(
     with pytest.raises(UsageError, match=message):
         demo.numpy_loader(**({"split": "train"} | OPTIONS | options))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("headrace-loader")]
+
+
+def test_whole_numbers_may_be_of_any_type(demo: Dataset) -> None:
+    numbers = {"batch_size": 40, "rank": 1, "world_size": 2, "seed": 3, "lanes": 4, "threads": 1, "prefetch": 0}
+    for kind in (np.int64, np.uint8, np.array):
+        own = demo.numpy_loader("train", **numbers)
+        loader = demo.numpy_loader("train", **{name: kind(value) for name, value in numbers.items()})
+        loader.set_epoch(kind(1))
+        own.set_epoch(1)
+        assert [plain(batch) for batch in loader] == [plain(batch) for batch in own]
+        assert repr(loader) == repr(own)
+        assert json.dumps(loader.state_dict()) == json.dumps(own.state_dict())
+        own.load_state_dict({**own.state_dict(), "step": kind(2), "lanes": kind(4), "epoch": kind(1)})
+        assert json.dumps(own.state_dict()) == json.dumps({**loader.state_dict(), "step": 2})
+    for epoch in (1.0, True, "1", np.float32(1)):
+        with pytest.raises(UsageError, match=r"^epoch is .*; expected a whole number from 0$"):
+            own.set_epoch(epoch)  # type: ignore[arg-type]
 
 
 def test_nulls_and_text_are_refused_with_what_to_do(tmp_path: Path) -> None:
