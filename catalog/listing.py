@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ class Summary:
     path: str
     """Its folder or URI."""
     problem: str = ""
-    """Why the latest version cannot be opened; the counts are empty then."""
+    """Why the latest version, or what the dataset's names mean, cannot be read; the counts are empty then."""
+    refs: dict[str, int] = field(default_factory=dict)
+    """The names of versions, each with the version that it means."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _summary(folder: Place) -> Summary | None:
         record = log.read(store, newest)
         assert record is not None
         manifest = read_manifest(folder, record)
+        named = {name: ref.version for name, ref in refs.refs(store).items() if ref.version is not None}
     except DataError as error:
         return Summary(folder.name, newest, **empty, path=str(folder), problem=str(error))
     return Summary(
@@ -106,6 +109,7 @@ def _summary(folder: Place) -> Summary | None:
         columns=len(manifest.arrow_schema),
         bytes=manifest.bytes,
         path=str(folder),
+        refs=named,
     )
 
 

@@ -41,6 +41,7 @@ def index_page(datasets: Sequence[Summary], catalog: str, described: frozenset[s
             datasets=datasets,
             catalog=catalog,
             described=described,
+            named=any(found.refs for found in datasets),
             folder=FOLDER,
             key_figures=figures,
             script=Markup(search.text),

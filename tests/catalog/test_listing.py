@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from headrace.catalog.listing import history, list_datasets
+from headrace.catalog.refs import tag, untag
+from headrace.catalog.store import open_store
 from headrace.schemas.errors import UsageError
 
 
@@ -46,6 +48,26 @@ def test_a_damaged_dataset_is_listed_with_its_problem(make: Any, catalog: Path) 
     assert (bad.name, bad.version, bad.rows) == ("bad", 1, {})
     assert "manifest of version 1 cannot be read" in bad.problem
     assert good.problem == ""
+
+
+def test_names_of_versions_are_listed(make: Any, catalog: Path) -> None:
+    make()
+    make()
+    make("other")
+    for name, version in (("prod", 1), ("canary", 2), ("prod", 2), ("old", 1)):
+        tag(open_store(catalog / "demo"), name, version)
+    untag(open_store(catalog / "demo"), "old")
+    demo, other = list_datasets(catalog)
+    assert demo.refs == {"canary": 2, "prod": 2}
+    assert other.refs == {}
+
+
+def test_a_damaged_name_is_a_problem(make: Any, catalog: Path) -> None:
+    make()
+    tag(open_store(catalog / "demo"), "prod", 1)
+    (catalog / "demo/_refs/prod/00000001.json").write_text("{")
+    [found] = list_datasets(catalog)
+    assert "_refs/prod/00000001.json" in found.problem
 
 
 def test_no_catalog_is_a_usage_error(tmp_path: Path) -> None:

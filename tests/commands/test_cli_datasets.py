@@ -37,3 +37,19 @@ def test_verify_says_which_shards_have_no_page_checksums(
         assert (words in result.stdout) == bool(shards)
         assert document(*verify)["data"]["without_page_checksums"] == shards
     assert document("datasets", "verify", "without", "--catalog", catalog)["data"]["without_page_checksums"] == []
+
+
+def test_list_names_what_versions_are_called(
+    tmp_path: Path, invoke: Callable[..., Result], document: Callable[..., dict[str, Any]]
+) -> None:
+    catalog = tmp_path / "catalog"
+    for _ in range(2):
+        build = new_build(catalog, "demo")
+        publish(catalog, "demo", build, fill(build))
+    listing = ("datasets", "list", "--catalog", catalog)
+    assert "names" not in invoke(*listing).stdout
+    assert invoke("datasets", "tag", "demo", "prod", "1", "--catalog", catalog).exit_code == 0
+    header, line = invoke(*listing).stdout.splitlines()
+    assert header.split()[-1] == "names"
+    assert line.endswith("prod 1")
+    assert document(*listing)["data"][0]["refs"] == {"prod": 1}

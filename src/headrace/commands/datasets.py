@@ -147,14 +147,19 @@ def verify(dataset: str, level: Any, catalog: str) -> None:
 def _listed(found: list[Summary], catalog: str) -> str:
     if not found:
         return f"no dataset in {catalog} yet"
-    rows = [
-        [d.name, d.version, moment(d.created_at), sum(d.rows.values()), d.columns, bytes_in_words(d.bytes), d.problem]
-        for d in found
-    ]
-    header = ["dataset", "version", "published", "rows", "columns", "size", "problem"]
-    if not any(d.problem for d in found):
-        rows, header = [row[:-1] for row in rows], header[:-1]
-    return table(rows, header)
+    # Each column with its values; the last two only where one has something to say.
+    columns: dict[str, list[Any]] = {
+        "dataset": [d.name for d in found],
+        "version": [d.version for d in found],
+        "published": [moment(d.created_at) for d in found],
+        "rows": [sum(d.rows.values()) for d in found],
+        "columns": [d.columns for d in found],
+        "size": [bytes_in_words(d.bytes) for d in found],
+        "names": [", ".join(f"{name} {version}" for name, version in d.refs.items()) for d in found],
+        "problem": [d.problem for d in found],
+    }
+    shown = {name: values for name, values in columns.items() if name not in ("names", "problem") or any(values)}
+    return table([list(row) for row in zip(*shown.values(), strict=True)], list(shown))
 
 
 def _shown(opened: Dataset, versions: list[Version]) -> str:

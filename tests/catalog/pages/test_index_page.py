@@ -34,6 +34,14 @@ def test_a_line_for_each_dataset() -> None:
     assert "103.8 MiB" in found.text
 
 
+def test_names_stand_beside_the_version_if_there_are_any() -> None:
+    found = Page(index_page([summary("ctr"), summary("flights", refs={"canary": 3, "prod": 2})], "published"))
+    assert found.row("flights")[:4] == ["flights", "3", "canary 3, prod 2", "2026-03-01 09:30 UTC"]
+    assert found.row("ctr")[:4] == ["ctr", "3", "", "2026-03-01 09:30 UTC"]
+    assert "Names" in found.text
+    assert "Names" not in Page(index_page([summary("ctr")], "published")).text
+
+
 def test_one_is_singular() -> None:
     found = Page(index_page([summary("ctr", rows={"train": 1}, columns=1)], "published"))
     words = " ".join(found.text.split())
@@ -54,9 +62,9 @@ def test_an_empty_catalog() -> None:
 
 
 def test_nothing_from_the_data_is_markup() -> None:
-    text = index_page([summary("x", rows={SCRIPT: 1}), summary("y", problem=SCRIPT)], SCRIPT)
+    text = index_page([summary("x", rows={SCRIPT: 1}, refs={SCRIPT: 3}), summary("y", problem=SCRIPT)], SCRIPT)
     assert text.count("<script") == 1
-    assert Page(text).text.count(SCRIPT) == 4  # title, address, split and problem
+    assert Page(text).text.count(SCRIPT) == 5  # title, address, name, split and problem
 
 
 def test_many_datasets_and_twice_the_same_bytes() -> None:
