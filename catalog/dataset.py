@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from headrace.catalog import device as devices
 from headrace.catalog.access import Access
 from headrace.catalog.cache import Cache, cache_folder, cache_limit
+from headrace.catalog.frames import polars_frame
 from headrace.catalog.loader import loaders
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest, Role, Split
@@ -105,12 +106,16 @@ class Dataset:
         """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
         for files in (split.files for split in self.manifest.splits.values()):
             for file in files:
-                with self.opened(file) as source:
+                where = f"{self.place}/builds/{self.build_of(file)}/{file.path}"
+                with self.opened(file) as source, self.access.decoding(where, file):
                     return pq.read_schema(source).remove_metadata()
         raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
 
     def files(self, split: str | None = None) -> list[Path]:
-        """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
+        """Paths of the shards of a split, or of all splits in order.
+
+        Raises UsageError for an unknown split, DataError for a shard that is missing or of another size.
+        """
         return self.access.locals(self._shards(split))
 
     def _shards(self, split: str | None) -> list[tuple[str, File]]:
@@ -153,10 +158,14 @@ class Dataset:
     @cached_property
     def access(self) -> Access:
         """How its files are reached."""
-        return Access(self.place, self.cache, always=self.verify == "always")
+        return Access(self.place, self.version, self.cache, always=self.verify == "always")
 
     def scan(self, split: str | None = None) -> pl.LazyFrame:
-        """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""
+        """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order.
+
+        Raises as `files`. A shard that is damaged inside gives an error of Polars' when it is collected; `to_polars`
+        names it.
+        """
         if paths := self.files(split):
             return pl.scan_parquet(paths, glob=False)
         return self._empty().lazy()
@@ -168,12 +177,10 @@ class Dataset:
             assert isinstance(frame, pl.DataFrame)
             return frame
         known = self.known(self.columns if columns is None else columns)
-        try:
-            return self.scan(split).select(known).collect()
-        except FileNotFoundError:
-            if not self.place.remote:
-                raise
-            return self.scan(split).select(known).collect()  # removed from the cache meanwhile
+        shards = self._shards(split)
+        if not shards:
+            return self._empty().select(known)
+        return polars_frame(self.access, shards, self.manifest.arrow_schema, known)
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
