@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,7 @@ from headrace.catalog.frames import polars_frame
 from headrace.catalog.loader import loaders
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest, Role, Split
+from headrace.catalog.names import names_of, near
 from headrace.catalog.place import Place
 from headrace.catalog.records import File, FileRef
 from headrace.schemas.errors import DataError, UsageError
@@ -125,6 +125,8 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """What the manifest says of a split. Raises UsageError for one that there is not."""
+        if not isinstance(name, str):
+            raise UsageError(f"split is {name!r}; expected a name{near('', self.splits)}")
         if name not in self.manifest.splits:
             raise UsageError(f"{self.name}@{self.version} has no split {name!r}{near(name, self.splits)}")
         return self.manifest.splits[name]
@@ -251,7 +253,7 @@ class Dataset:
         more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
         are copied once, a column at a time.
         """
-        names = self.trained_on if columns is None else columns
+        names = self.known(self.trained_on if columns is None else columns)
         return devices.tensors(self._wanted(split, names, device != "cpu"), device, lambda: self.arrow(split, names))
 
     torch_loader = loaders.torch_loader
@@ -272,12 +274,13 @@ class Dataset:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def known(self, columns: Sequence[str]) -> list[str]:
-        """The columns. Raises UsageError for one that there is not."""
-        for column in columns:
-            if column not in self.columns:
-                raise UsageError(f"{self.name}@{self.version} has no column {column!r}{near(column, self.columns)}")
-        return list(columns)
+    def known(self, columns: Sequence[str], what: str = "columns") -> list[str]:
+        """The columns, given as `what`. Raises UsageError for one that there is not, or twice, and for no list."""
+        names = names_of(what, columns)
+        for name in names:
+            if name not in self.columns:
+                raise UsageError(f"{self.name}@{self.version} has no column {name!r}{near(name, self.columns)}")
+        return names
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())
@@ -285,12 +288,3 @@ class Dataset:
             f"Dataset({self.name}@{self.version}: {splits} rows; {len(self.columns)} columns; "
             f"{self.manifest.bytes:,} bytes; {self.manifest.created_at}; {self.uri})"
         )
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """`` (did you mean 'x'?)``, or what there is, or nothing."""
-    if close := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
-        return f"; did you mean {' or '.join(repr(match) for match in close)}?"
-    if not known:
-        return "; there are none"
-    return f"; there are {', '.join(known[:10])}{' ...' if len(known) > 10 else ''}"

@@ -135,12 +135,20 @@ class _Place(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.resumed is None:
             return
+        path = self.resumed / PLACE
         try:
-            place = json.loads((self.resumed / PLACE).read_text())
+            self.epochs.load_state_dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
             raise UsageError(
                 f"there is no {PLACE}, which says where the loader was",
                 hint="it is written by LoaderTrainer beside each checkpoint; begin anew, or with another checkpoint",
                 where=str(self.resumed),
             ) from error
-        self.epochs.load_state_dict(place)
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(
+                f"does not say where the loader was: {error}",
+                hint="it is damaged; begin anew, or with another checkpoint",
+                where=str(path),
+            ) from error
+        except UsageError as error:
+            raise UsageError(error.message, hint=error.hint, where=str(path)) from None

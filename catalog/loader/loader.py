@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -15,7 +15,7 @@ from headrace.catalog.loader.order import Order, at_least, check_world, default_
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
 from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
-from headrace.catalog.loader.state import check_state, source_of, state_of
+from headrace.catalog.loader.state import check_state, read_state, source_of, state_of
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import UsageError
 
@@ -92,19 +92,18 @@ class Loader:
         Raises
         ------
         UsageError
-            The state is of other shards, another split or other options, each named; the ranks cannot share its lanes.
+            It is no state, or of another format; it is of other shards, another split or other options, each named; the
+            ranks cannot share its lanes.
 
         Notes
         -----
         No row before that step is read. A loader that was made without `lanes` takes those of the state. Where the
         dataset lies, and which version it is, does not matter if the split has the same shards.
         """
-        order = self._order
-        if isinstance(state, dict):
-            state = {name: value if (number := integer(value)) is None else number for name, value in state.items()}
-            if self._options.lanes is None and isinstance(state.get("lanes"), int):
-                order = replace(order, lanes=state["lanes"])
-                check_world(order, self._options.rank, self._options.world_size)
+        state, order = read_state(state), self._order
+        if self._options.lanes is None and integer(state["lanes"]) is not None:
+            order = replace(order, lanes=state["lanes"])
+            check_world(order, self._options.rank, self._options.world_size)
         check_state(state, state_of(self._source, order, 0, 0), self._plan(order).steps)
         self._order = order
         self._go_to(state["epoch"], state["step"])
@@ -180,9 +179,14 @@ def _order(options: Options) -> Order:
 def _contents(dataset: Dataset, split: str, options: Options) -> Contents:
     dataset.split(split)
     columns = dataset.trained_on if options.columns is None else options.columns
+    pack = options.pack if options.pack is not None else {}
+    if not isinstance(pack, Mapping) or not all(isinstance(name, str) and name for name in pack):
+        raise UsageError(
+            f"pack is {pack!r}; expected columns by the name of their matrix", hint='pack={"matrix": ["column", ...]}'
+        )
     return contents(
         dataset.manifest.arrow_schema,
         dataset.known(columns),
-        {name: dataset.known(packed) for name, packed in (options.pack or {}).items()},
+        {name: dataset.known(packed, f"pack[{name!r}]") for name, packed in pack.items()},
         f"{dataset.name}@{dataset.version} {split}",
     )
