@@ -14,9 +14,10 @@ from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order, at_least, check_world, default_lanes, integer
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
-from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
+from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned, machine_bytes
 from headrace.catalog.loader.state import check_state, read_state, source_of, state_of
 from headrace.catalog.reader import Dataset
+from headrace.schemas.amounts import size as words
 from headrace.schemas.errors import UsageError
 
 Deliver = Callable[[Iterator[Batch]], Iterator[Batch]]
@@ -58,6 +59,7 @@ class Loader:
         if options.prefetch is not None:
             at_least("prefetch", options.prefetch, 0)
         self._check_steps()
+        self._check_memory()
 
     @property
     def epoch(self) -> int:
@@ -166,6 +168,19 @@ class Loader:
                 f"{rows:,} rows make no batch of {self._order.batch_size:,}, and drop_last=True drops them all",
                 hint=f'batch_size={rows} or less, or drop_last=False or "pad"',
                 where=where,
+            )
+
+    def _check_memory(self) -> None:
+        """Of a batch whose rows are far more than the split's, before any of it is written."""
+        share = self._plan().share(self._options.rank, self._options.world_size)
+        size, has = Shape(self._contents, share.slots, share.width, 1).bytes, machine_bytes()
+        if has is not None and size > has:
+            padded = self._order.drop_last == "pad"
+            raise UsageError(
+                f"a batch has {share.slots * share.width:,} rows for this rank, which take {words(size)}, "
+                f"and this machine has {words(has)}",
+                hint="a smaller batch_size" + (", or drop_last=False, which pads none" if padded else ""),
+                where=f"{self._dataset.name}@{self._dataset.version} {self._split}",
             )
 
 

@@ -106,6 +106,13 @@ class Plan:
         start, stop = (self.rows * n // self.order.lanes for n in (lane, lane + 1))
         return start, start + self.steps * self.order.lane_rows if self.order.drop_last is True else stop
 
+    @property
+    def most_of_lane(self) -> int:
+        """Rows that a step can take from a lane: a step that is alone and not padded is no wider than the split."""
+        if self.order.drop_last is False and self.steps == 1:
+            return -(-self.rows // self.order.lanes)
+        return self.order.lane_rows
+
     @cached_property
     def line(self) -> tuple[list[int], list[int]]:
         """The row groups in this epoch's order, and where on the line each begins; one more for the end."""
@@ -123,7 +130,7 @@ class Laned:
         self._plan = plan
         self._lanes = range(rank, plan.order.lanes, world_size)
         self.slots = len(self._lanes)
-        self.width = plan.order.lane_rows
+        self.width = min(plan.order.lane_rows, plan.most_of_lane)
         self.steps = plan.steps
 
     def valid(self, step: int) -> tuple[int, ...]:
@@ -170,7 +177,7 @@ class Sliced:
         self._plan = plan
         self._lanes = range(rank, plan.order.lanes, world_size)
         self.slots = 1
-        self.width = plan.order.lane_rows * len(self._lanes)
+        self.width = min(plan.order.lane_rows, plan.most_of_lane) * len(self._lanes)
         self.steps = plan.steps
 
     def valid(self, step: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,8 @@ import numpy.typing as npt
 
 from headrace.catalog.loader.columns import Column, Contents, Entry
 from headrace.catalog.loader.plan import Share
+from headrace.schemas.amounts import size as words
+from headrace.schemas.errors import RunError
 
 Array = npt.NDArray[Any]
 Allocate = Callable[[int], Array]
@@ -135,6 +138,14 @@ class Slab:
         return np.concatenate([np.empty(0, column.dtype), *(values for _, values in parts)])
 
 
+def machine_bytes() -> int | None:
+    """The memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
 def aligned(size: int) -> Array:
     """Memory that begins with a page, of zeros.
 
@@ -176,7 +187,13 @@ class Pool:
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = self._allocate(self.size)
+            try:
+                memory = self._allocate(self.size)
+            except (OSError, MemoryError, OverflowError) as error:
+                raise RunError(
+                    f"there is no memory for {words(self.size)} of batches: {error}",
+                    hint="a smaller batch_size, or fewer columns",
+                ) from error
         # An array on a memoryview is the end of its views' chain of bases, so that they keep it, not the memory alone.
         lent = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(lent, self._free.append, memory).atexit = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from pathlib import Path
@@ -14,16 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.catalog.columns import COLUMNS, EXPECTED
 from tests.catalog.loader.rows import OPTIONS, check, ids, plain, rows
-from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, groups, layouts, orders, published, worlds_of
+from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, SHUFFLES, groups, layouts, orders, published, worlds_of
 
 from headrace.catalog.device import Ragged
+from headrace.catalog.loader import loader as loader_module
 from headrace.catalog.loader import slab
 from headrace.catalog.loader.loader import Loader
 from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order
 from headrace.catalog.loader.shards import LocalShard
+from headrace.catalog.loader.slab import aligned
 from headrace.catalog.reader import Dataset, open_dataset
-from headrace.schemas.errors import DataError, UsageError
+from headrace.schemas.errors import DataError, RunError, UsageError
 
 
 @pytest.mark.slow
@@ -246,6 +249,15 @@ def test_keys_times_and_groups_are_left_out(make: Any, catalog: Path) -> None:
         ({"pack": {"id": ["x"]}}, "columns and the names of matrices: 'id' more than once"),
         ({"pack": {"_valid": ["x"]}}, "'_valid' is what rows that are real are told by"),
         ({"batch_size": 1_008}, "1,000 rows make no batch of 1,008, and drop_last=True drops them all"),
+        (
+            {"batch_size": 1 << 44, "drop_last": "pad", "columns": ["id", "x"]},
+            r"train: a batch has 17,592,186,044,416 rows for this rank, which take 192\.0 TiB, and this machine has ",
+        ),
+        (
+            {"batch_size": 1 << 44, "lanes": 1 << 44, "drop_last": False, "columns": ["id"]},
+            r"which take 128\.0 TiB, and",
+        ),
+        ({"batch_size": 1 << 60, "lanes": 1 << 60, "world_size": 3}, r"world_size can be 1, 2, 4, .*, 4096, \.\.\.$"),
         ({"batch_size": 0}, "batch_size is 0; expected a whole number from 1"),
         ({"batch_size": -8}, "batch_size is -8; expected a whole number from 1"),
         ({"batch_size": 2.5}, r"batch_size is 2\.5; expected a whole number from 1"),
@@ -275,6 +287,37 @@ def test_what_does_not_fit_is_refused_before_a_file_is_opened(
     with pytest.raises(UsageError, match=message):
         demo.numpy_loader(**({"split": "train"} | OPTIONS | options))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("headrace-loader")]
+
+
+@pytest.mark.parametrize("shuffle", SHUFFLES)
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_batch_larger_than_the_split_takes_memory_for_its_rows(
+    demo: Dataset, monkeypatch: pytest.MonkeyPatch, shuffle: Any, world: int
+) -> None:
+    taken: list[int] = []
+
+    def note(size: int) -> Any:
+        taken.append(size)
+        return aligned(size)
+
+    monkeypatch.setattr(loader_module, "aligned", note)
+    for rank in range(world):
+        options = {"lanes": 4, "seed": 1, "shuffle": shuffle, "drop_last": False, "rank": rank, "world_size": world}
+        expected = [plain(batch) for batch in demo.numpy_loader("train", batch_size=1_000, **options)]
+        for size in (1_004, 1 << 40, 1 << 62):
+            loader = demo.numpy_loader("train", batch_size=size, **options)
+            assert len(loader) == 1
+            assert [plain(batch) for batch in loader] == expected
+    assert len(set(taken)) == 1
+
+
+def test_memory_that_there_is_not_is_told(demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> Any:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(loader_module, "aligned", full)
+    with pytest.raises(RunError, match=r"there is no memory for \d+\.\d KiB of batches: .*Cannot allocate memory"):
+        list(demo.numpy_loader("train", **OPTIONS))
 
 
 def test_whole_numbers_may_be_of_any_type(demo: Dataset) -> None:
