@@ -137,6 +137,7 @@ def test_the_repr_says_what_it_is(make: Any, catalog: Path) -> None:
         (lambda root: open_dataset(root / "demo", 0), r"demo has no version 0; it has 1$"),
         (lambda root: open_dataset(root / "demo", -1), r"demo has no version -1; it has 1$"),
         (lambda root: open_dataset(root / "demo", "newest"), "'newest' is not a version"),
+        (lambda root: open_dataset(root / "demo", "v2"), "demo@v2: 'v2' is not a version; there are 1, latest$"),
         (lambda root: open_dataset(root / "demo", "0_1"), "'0_1' is not a version"),
         (lambda root: open_dataset(root / "demo", None), "None is not a version"),  # type: ignore[arg-type]
         (lambda root: open_dataset(root / "demo@x"), "demo@x: 'x' is not a version"),
