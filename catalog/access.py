@@ -171,7 +171,7 @@ class Access:
             raise
         except OSError as error:
             raise self._unread(path, file, error) from error
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeDecodeError) as error:  # the second for names of columns
             raise self.damaged(f"cannot be decoded: {error}", path) from error
 
     def _unread(self, path: Path | str, file: FileRef, error: OSError) -> DataError:

@@ -23,7 +23,7 @@ def polars_frame(
     Raises DataError that names a shard which is missing, damaged or another.
     """
     wanted = [field for field in fields if field.name in columns]
-    failed: Exception | None = None
+    failed: BaseException | None = None
     try:
         try:
             found = _read(access.locals(files), columns)
@@ -31,7 +31,7 @@ def polars_frame(
             found = _read(access.locals(files), columns)  # removed from the cache meanwhile
         if not columns or found.height == sum(file.rows for _, file in files):
             return found
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         failed = error
     for build, file in files:
         access.read(build, file, partial(_check, access, file, wanted))
@@ -49,7 +49,7 @@ def _check(access: Access, file: File, wanted: Sequence[ArrowField], path: Path)
     access.check_schema(path, schema, wanted)
     try:
         rows = pl.scan_parquet(path, glob=False).select([field.name for field in wanted]).collect().height
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise access.damaged(f"cannot be decoded: {error}", path) from error
     if rows != file.rows:
         raise access.damaged(f"has {rows:,} rows, and its manifest says {file.rows:,}", path)

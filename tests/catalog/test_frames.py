@@ -96,6 +96,25 @@ def test_what_polars_alone_cannot_read_is_named(dataset: Dataset, shard: Path) -
     refused(dataset, shard, "cannot be decoded: .*utf8", READ[:2])
 
 
+def test_a_footer_that_polars_panics_over(dataset: Dataset, shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = pl.scan_parquet
+
+    def panic(paths: Any, **options: Any) -> pl.LazyFrame:
+        if paths == shard or (isinstance(paths, list) and shard in paths):
+            raise pl.exceptions.PanicException("range end index 9 out of range")
+        return scan(paths, **options)
+
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    refused(dataset, shard, "cannot be decoded: range end index", READ[:2])
+
+
+def test_a_name_in_a_footer_that_is_no_text(dataset: Dataset, shard: Path) -> None:
+    data = shard.read_bytes()
+    shard.write_bytes(data.replace(b"\x02id", b"\x02i\xff"))
+    assert shard.stat().st_size == len(data)
+    refused(dataset, shard, "cannot be decoded: ")
+
+
 def test_a_page_that_is_damaged(dataset: Dataset, shard: Path) -> None:
     data = bytearray(shard.read_bytes())
     data[4:40] = b"\xff" * 36
