@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import BinaryIO, Final, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.catalog.arrow_schema import ArrowField
-from headrace.catalog.cache import Cache
+from headrace.catalog.arrow_schema import ArrowField, differing
+from headrace.catalog.cache import DAMAGED, Cache
 from headrace.catalog.direct import Source
 from headrace.catalog.files import sha256_of
 from headrace.catalog.place import Place
@@ -67,7 +68,8 @@ class Access:
         else:
             path = safe_path(self.place.folder / "builds" / build, file.path)
             if check:
-                _check(path, file)
+                with self.reading(build, file):
+                    _check(path, file)
             found = read(path)
         self._seen.add(key)
         return found
@@ -84,7 +86,34 @@ class Access:
         """Some columns of shards; `fields` are all that there are. Those of an object store a few at once."""
         if self.direct:
             return self._each(files, lambda one: self.source(*one).table(fields, columns))
-        return self._each(files, lambda one: self.read(*one, lambda path: pq.ParquetFile(path).read(columns=columns)))
+        return self._each(files, lambda one: self._table(*one, fields, columns))
+
+    def _table(self, build: str, file: File, fields: Sequence[ArrowField], columns: list[str]) -> pa.Table:
+        with self.reading(build, file):
+            table: pa.Table = self.read(build, file, lambda path: pq.ParquetFile(path).read(columns=columns))
+        if wrong := differing(fields, columns, table.schema):
+            raise self._damaged(build, file, f"has columns {', '.join(wrong)} not as its manifest says")
+        if table.num_rows != file.rows:
+            raise self._damaged(build, file, f"has {table.num_rows:,} rows")
+        return table
+
+    @contextlib.contextmanager
+    def reading(self, build: str, file: FileRef) -> Iterator[None]:
+        """Around what reads a file: DataError names it, and what was expected."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise self._damaged(build, file, "is missing") from error
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(build, file, f"cannot be read: {error}") from error
+
+    def _damaged(self, build: str, file: FileRef, what: str) -> DataError:
+        rows = f", {file.rows:,} rows" if isinstance(file, File) else ""
+        return DataError(
+            f"{what}; expected {file.bytes:,} bytes{rows}",
+            hint=DAMAGED,
+            where=str(self.place / "builds" / build / file.path),
+        )
 
     def source(self, build: str, file: File) -> Source:
         """A shard in an object store, to be read straight from there."""
@@ -122,20 +151,12 @@ class Access:
         """A file for reading a part of it; nothing is kept. Raises DataError if it is missing, CapabilityError."""
         if self.place.folder is None:
             return open_object(open_store(self.place), object_name(build, file.path), f"{file.bytes} bytes")
-        path = self.local(build, file)
-        try:
-            return path.open("rb")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DataError(f"cannot be read, expected {file.bytes} bytes: {reason}", where=str(path)) from error
+        with self.reading(build, file):
+            return self.local(build, file).open("rb")
 
 
 def _check(path: Path, file: FileRef) -> None:
-    try:
-        size, digest = sha256_of(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"cannot be read, expected {file.bytes} bytes: {reason}", where=str(path)) from error
+    size, digest = sha256_of(path)
     if (size, digest) != (file.bytes, file.sha256):
         raise DataError(
             f"has {size} bytes and sha256 {digest}, was published with {file.bytes} and {file.sha256}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -105,7 +105,7 @@ class Dataset:
         """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
         for files in (split.files for split in self.manifest.splits.values()):
             for file in files:
-                with self.opened(file) as source:
+                with self.opened(file) as source, self.access.reading(self.build_of(file), file):
                     return pq.read_schema(source).remove_metadata()
         raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
 
@@ -120,8 +120,8 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """What the manifest says of a split. Raises UsageError for one that there is not."""
-        if name not in self.manifest.splits:
-            raise UsageError(f"{self.name}@{self.version} has no split {name!r}{near(name, self.splits)}")
+        if name not in self.splits:
+            raise UsageError(f"{self.name}@{self.version} has no split {name!r}{near(str(name), self.splits)}")
         return self.manifest.splits[name]
 
     def local(self, file: FileRef) -> Path:
@@ -162,7 +162,15 @@ class Dataset:
         return self._empty().lazy()
 
     def to_polars(self, split: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The rows of a split, or of all splits in order, in memory; `columns` in the order given."""
+        """The rows of a split, or of all splits in order, in memory; `columns` in the order given.
+
+        Raises
+        ------
+        UsageError
+            An unknown split or column.
+        DataError
+            A shard that is missing or damaged: it is named.
+        """
         if self.access.direct:
             frame = pl.from_arrow(self.arrow(split, columns))
             assert isinstance(frame, pl.DataFrame)
@@ -170,13 +178,17 @@ class Dataset:
         known = self.known(self.columns if columns is None else columns)
         try:
             return self.scan(split).select(known).collect()
-        except FileNotFoundError:
-            if not self.place.remote:
-                raise
-            return self.scan(split).select(known).collect()  # removed from the cache meanwhile
+        except (OSError, pl.exceptions.PolarsError) as error:
+            if self.place.remote and isinstance(error, FileNotFoundError):
+                return self.scan(split).select(known).collect()  # removed from the cache meanwhile
+            self.arrow(split, known)  # names the shard
+            raise
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
+        """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable.
+
+        Raises as `to_polars`.
+        """
         known = self.known(self.columns if columns is None else columns)
         tables = self.access.tables(self._shards(split), self.manifest.arrow_schema, known)
         if not tables:
@@ -265,12 +277,15 @@ class Dataset:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def known(self, columns: Sequence[str]) -> list[str]:
-        """The columns. Raises UsageError for one that there is not."""
-        for column in columns:
-            if column not in self.columns:
-                raise UsageError(f"{self.name}@{self.version} has no column {column!r}{near(column, self.columns)}")
-        return list(columns)
+    def known(self, columns: Sequence[str], option: str = "columns") -> list[str]:
+        """The columns. Raises UsageError for one that there is not, and for what is no list; `option` for messages."""
+        if isinstance(columns, str | bytes) or not isinstance(columns, Iterable):
+            raise UsageError(f"{option} is {columns!r}; expected a list of names", hint=f"{option}=[{columns!r}]")
+        names = list(columns)
+        for name in names:
+            if name not in self.columns:
+                raise UsageError(f"{self.name}@{self.version} has no column {name!r}{near(str(name), self.columns)}")
+        return names
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())

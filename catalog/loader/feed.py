@@ -6,6 +6,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,17 +120,15 @@ class Feed:
     # In the threads.
 
     def _run(self) -> None:
-        shards = Shards(self._work.shards)
-        filler = Filler(self._work.shape, shards, lambda: self._stopped)
         try:
-            while (task := self._claimed()) is not None:
-                self._do(task, filler)
+            with closing(Shards(self._work.shards)) as shards:
+                filler = Filler(self._work.shape, shards, lambda: self._stopped)
+                while (task := self._claimed()) is not None:
+                    self._do(task, filler)
         except BaseException as error:
             with self._changed:
                 self._problem = self._problem or error
                 self._changed.notify_all()
-        finally:
-            shards.close()
 
     def _claimed(self) -> Task | None:
         with self._changed:

@@ -12,7 +12,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 
 from headrace.catalog.loader.epochs import Epochs
 from headrace.catalog.loader.loader import Loader
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import DataError, UsageError
 
 PLACE: Final = "loader.json"
 """The file of a checkpoint that says where the loader was."""
@@ -142,5 +142,11 @@ class _Place(TrainerCallback):
                 f"there is no {PLACE}, which says where the loader was",
                 hint="it is written by LoaderTrainer beside each checkpoint; begin anew, or with another checkpoint",
                 where=str(self.resumed),
+            ) from error
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"is not the JSON that says where the loader was: {error}",
+                hint="begin anew, or with another checkpoint",
+                where=str(self.resumed / PLACE),
             ) from error
         self.epochs.load_state_dict(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -180,9 +180,14 @@ def _order(options: Options) -> Order:
 def _contents(dataset: Dataset, split: str, options: Options) -> Contents:
     dataset.split(split)
     columns = dataset.trained_on if options.columns is None else options.columns
+    pack = {} if options.pack is None else options.pack
+    if not isinstance(pack, Mapping) or not all(isinstance(name, str) for name in pack):
+        raise UsageError(
+            f"pack is {pack!r}; expected names of matrices, each with its columns", hint='pack={"dense": ["a", "b"]}'
+        )
     return contents(
         dataset.manifest.arrow_schema,
         dataset.known(columns),
-        {name: dataset.known(packed) for name, packed in (options.pack or {}).items()},
+        {name: dataset.known(packed, f"pack[{name!r}]") for name, packed in pack.items()},
         f"{dataset.name}@{dataset.version} {split}",
     )

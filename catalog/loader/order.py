@@ -65,6 +65,13 @@ class Order:
         """Rows that a step takes from a lane."""
         return self.batch_size // self.lanes
 
+    def width(self, rows: int, lanes: int = 1) -> int:
+        """Rows that there is room for in a step of some lanes that have so many rows together, or in one at least.
+
+        A short step has no more than there are: its batch may be asked for by a size that nothing has.
+        """
+        return self.lane_rows * lanes if self.drop_last else max(min(self.lane_rows * lanes, rows), 1)
+
 
 def default_lanes(batch_size: int, world_size: int) -> int:
     """The least multiple of the ranks that divides the batch and is 8 or more, else the greatest below.

@@ -123,12 +123,12 @@ class Laned:
         self._plan = plan
         self._lanes = range(rank, plan.order.lanes, world_size)
         self.slots = len(self._lanes)
-        self.width = plan.order.lane_rows
+        self._lengths = [stop - start for start, stop in map(plan.lane, self._lanes)]
+        self.width = plan.order.width(max(self._lengths))
         self.steps = plan.steps
 
     def valid(self, step: int) -> tuple[int, ...]:
-        ends = (stop - start for start, stop in map(self._plan.lane, self._lanes))
-        return tuple(min(max(rows - step * self.width, 0), self.width) for rows in ends)
+        return tuple(min(max(rows - step * self.width, 0), self.width) for rows in self._lengths)
 
     def tasks(self, step: int) -> list[Task]:
         found = [task for slot in range(self.slots) for task in self._of_slot(slot, step * self.width)]
@@ -170,8 +170,9 @@ class Sliced:
         self._plan = plan
         self._lanes = range(rank, plan.order.lanes, world_size)
         self.slots = 1
-        self.width = plan.order.lane_rows * len(self._lanes)
         self.steps = plan.steps
+        self.width = plan.order.lane_rows * len(self._lanes)
+        self.width = plan.order.width(self._before(plan.rows), len(self._lanes))
 
     def valid(self, step: int) -> tuple[int, ...]:
         size = self._plan.order.batch_size

@@ -77,9 +77,14 @@ class LocalShard:
     """
 
     def __init__(self, path: Path, page_checksums: bool) -> None:
-        self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=page_checksums)
-        self._plain = None if page_checksums or not IN_PLACE else path.open("rb", buffering=0)
         self._group: tuple[int, Any] = (-1, None)
+        self._plain = None if page_checksums or not IN_PLACE else path.open("rb", buffering=0)
+        try:
+            self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=page_checksums)
+        except BaseException:
+            if self._plain is not None:
+                self._plain.close()
+            raise
         self.num_row_groups: int = self._file.num_row_groups
         self.schema_arrow: pa.Schema = self._file.schema_arrow
 
@@ -267,6 +272,14 @@ class Shards:
 
     def _opened(self, path: Path | str, file: File) -> Opened:
         opened = self._checked.open(file)
+        try:
+            self._check(opened, path, file)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _check(self, opened: Opened, path: Path | str, file: File) -> None:
         if (groups := opened.num_row_groups) != len(file.row_groups):
             raise self._checked.damaged(f"has {groups} row groups, and its manifest says {len(file.row_groups)}", path)
         schema = opened.schema_arrow
@@ -277,7 +290,6 @@ class Shards:
                 raise self._checked.damaged(
                     f"column {field.name!r} is {got}, and its manifest says {_spelled(field)}", path
                 )
-        return opened
 
     @contextlib.contextmanager
     def _named(self, path: Path | str) -> Iterator[None]:

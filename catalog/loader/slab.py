@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from headrace.catalog.loader.columns import Column, Contents, Entry
 from headrace.catalog.loader.plan import Share
+from headrace.schemas.errors import RunError
 
 Array = npt.NDArray[Any]
 Allocate = Callable[[int], Array]
@@ -143,7 +144,13 @@ def aligned(size: int) -> Array:
     from the system itself, because NumPy asks for huge pages: they have to be found and cleared first, and a process's
     first epoch took twice as long.
     """
-    return np.frombuffer(mmap.mmap(-1, max(size, 1), **_OWN), np.uint8, size)
+    try:
+        return np.frombuffer(mmap.mmap(-1, max(size, 1), **_OWN), np.uint8, size)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise RunError(
+            f"there is no memory for {size:,} bytes of batches",
+            hint="a smaller batch_size, fewer columns, or less in other processes",
+        ) from error
 
 
 class Memory:

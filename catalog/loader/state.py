@@ -12,6 +12,8 @@ from headrace.schemas.errors import UsageError
 
 FORMAT: Final = 1
 
+_TAKES: Final = "load_state_dict takes what state_dict() gave"
+
 _OPTIONS: Final = ("split", "batch_size", "lanes", "shuffle", "seed", "drop_last")
 
 
@@ -47,10 +49,18 @@ def check_state(state: Any, ours: dict[str, Any], steps: int) -> None:
 
     Place and version may differ, as those of a copy do: the shards say what was read.
     """
-    if not isinstance(state, dict) or state.keys() != ours.keys():
-        raise UsageError("is no state of a loader", hint="load_state_dict takes what state_dict() gave")
+    if not isinstance(state, dict) or "format" not in state:
+        raise UsageError("is no state of a loader", hint=_TAKES)
     if state["format"] != FORMAT:
-        raise UsageError(f"the state is of format {state['format']!r}; this headrace knows {FORMAT}")
+        raise UsageError(
+            f"the state is of format {state['format']!r}; this headrace knows {FORMAT}",
+            hint="load it by the headrace that saved it, or begin anew",
+        )
+    for what, names in {"no": ours.keys() - state.keys(), "also": state.keys() - ours.keys()}.items():
+        if names:
+            raise UsageError(
+                f"is no state of a loader: it has {what} {', '.join(sorted(map(str, names)))}", hint=_TAKES
+            )
     if state["shards"] != ours["shards"] and state["split"] == ours["split"]:
         raise UsageError(
             f"the state is of {state['dataset']}@{state['version']}, and this loader reads "

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.catalog.loader.worlds import published
 
 from headrace.catalog.loader import feed
 from headrace.catalog.loader.band import Band
+from headrace.catalog.loader.shards import Shards
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import DataError, RunError
 
@@ -94,6 +96,21 @@ def test_threads_that_end_without_a_word_are_noticed(demo: Dataset, monkeypatch:
         list(demo.numpy_loader("train", batch_size=80))
 
 
+def test_a_thread_that_cannot_let_go_at_the_end_takes_no_row_away(
+    demo: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(shards: Shards) -> None:
+        original(shards)
+        raise OSError("stuck")
+
+    original, told = Shards.close, []
+    monkeypatch.setattr(Shards, "close", fail)
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    found = np.concatenate([batch["id"] for batch in demo.numpy_loader("train", batch_size=80, threads=1)])
+    assert sorted(found.tolist()) == list(range(4_000))
+    assert told == []
+
+
 def shard(dataset: Dataset, number: int = 1) -> Path:
     path = dataset.files("train")[number]
     path.chmod(0o644)
@@ -108,6 +125,23 @@ def test_a_missing_shard_is_named_with_what_was_expected(demo: Dataset) -> None:
         list(demo.numpy_loader("train", batch_size=80))
     assert caught.value.where == str(path)
     assert caught.value.hint.startswith("headrace datasets verify ")
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+@pytest.mark.parametrize("torn", [True, False])
+def test_a_shard_that_is_refused_is_closed(demo: Dataset, checksums: bool, torn: bool) -> None:
+    path, split = shard(demo), demo.manifest.splits["train"]
+    if torn:
+        path.write_bytes(b"\0" * path.stat().st_size)
+    else:
+        files = [file.model_copy(update={"row_groups": (2_000,)}) for file in split.files]
+        splits = {"train": split.model_copy(update={"files": tuple(files)})}
+        demo = replace(demo, manifest=demo.manifest.model_copy(update={"splits": splits}))
+    with pytest.raises(DataError):
+        list(demo.numpy_loader("train", batch_size=80, page_checksums=checksums))
+    gc.collect()
+    opened = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in opened if name.startswith(str(demo.folder))]
 
 
 def test_a_shard_of_another_size_is_refused_before_it_is_read(demo: Dataset) -> None:

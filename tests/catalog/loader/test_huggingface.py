@@ -13,7 +13,7 @@ from tests.catalog.loader.training import STEPS, dataset
 from transformers import TrainingArguments
 
 from headrace.catalog.loader.huggingface import PLACE, LoaderTrainer
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import DataError, UsageError
 
 pytestmark = [
     pytest.mark.slow,  # importing transformers takes seconds
@@ -70,6 +70,10 @@ def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) ->
     (tmp_path / "cut" / f"checkpoint-{steps}").rename(tmp_path / "kept")
     trained(tmp_path, elsewhere, "other", resume=str(tmp_path / "kept"), **schedule)
     assert elsewhere.seen == resumed.seen
+    for cut in ("", '{"epoch": 1', "\0"):
+        (tmp_path / "kept" / PLACE).write_text(cut)
+        with pytest.raises(DataError, match="is not the JSON that says where the loader was"):
+            trained(tmp_path, Network(), "other", resume=str(tmp_path / "kept"), **schedule)
     (tmp_path / "kept" / PLACE).unlink()
     with pytest.raises(UsageError, match=r"there is no loader\.json"):
         trained(tmp_path, Network(), "other", resume=str(tmp_path / "kept"), **schedule)

@@ -23,7 +23,7 @@ from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order
 from headrace.catalog.loader.shards import LocalShard
 from headrace.catalog.reader import Dataset, open_dataset
-from headrace.schemas.errors import DataError, UsageError
+from headrace.schemas.errors import DataError, RunError, UsageError
 
 
 @pytest.mark.slow
@@ -164,6 +164,27 @@ def test_unshuffled_rows_keep_their_order(demo: Dataset) -> None:
     assert ids(demo.numpy_loader("train", batch_size=50, shuffle=False, drop_last=False)) == list(range(1_000))
 
 
+@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
+@pytest.mark.parametrize(("lanes", "world_size"), [(1, 1), (4, 1), (4, 2)])
+def test_a_batch_of_more_rows_than_there_are_takes_memory_for_those_alone(
+    demo: Dataset, shuffle: Any, lanes: int, world_size: int
+) -> None:
+    asked = {"shuffle": shuffle, "lanes": lanes, "world_size": world_size, "drop_last": False, "seed": 1}
+    for rank in range(world_size):
+        [batch] = demo.numpy_loader("train", batch_size=1 << 50, rank=rank, **asked)
+        [enough] = demo.numpy_loader("train", batch_size=1_000, rank=rank, **asked)
+        assert plain(batch) == plain(enough)
+        loader = demo.numpy_loader("train", batch_size=1 << 50, rank=rank, **asked)
+        loader.load_state_dict(loader.state_dict() | {"step": 1})
+        assert list(loader) == []
+
+
+def test_a_padded_batch_that_nothing_can_hold_is_one_clear_error(demo: Dataset) -> None:
+    with pytest.raises(RunError, match=r"there is no memory for [\d,]+ bytes of batches") as caught:
+        list(demo.numpy_loader("train", batch_size=1 << 50, drop_last="pad"))
+    assert caught.value.hint == "a smaller batch_size, fewer columns, or less in other processes"
+
+
 def test_batches_that_are_kept_keep_their_rows(demo: Dataset) -> None:
     kept = list(demo.numpy_loader("train", batch_size=8, drop_last=False))
     for batch in kept:
@@ -225,7 +246,15 @@ def test_keys_times_and_groups_are_left_out(make: Any, catalog: Path) -> None:
         ({"split": "trian"}, r"demo@1 has no split 'trian'; did you mean 'train'\?"),
         ({"split": "empty"}, "the split has no rows"),
         ({"columns": ["idd"]}, r"demo@1 has no column 'idd'; did you mean 'id'"),
+        ({"split": 3}, "demo@1 has no split 3; there are train, empty"),
         ({"columns": []}, "there is no column to read"),
+        ({"columns": "id"}, "columns is 'id'; expected a list of names"),
+        ({"columns": 3}, "columns is 3; expected a list of names"),
+        ({"columns": [3]}, "demo@1 has no column 3; there are id,"),
+        ({"pack": "x"}, "pack is 'x'; expected names of matrices, each with its columns"),
+        ({"pack": ["x"]}, r"pack is \['x'\]; expected names of matrices, each with its columns"),
+        ({"pack": {3: ["x"]}}, r"pack is {3: \['x'\]}; expected names of matrices, each with its columns"),
+        ({"pack": {"m": "x"}}, r"pack\['m'\] is 'x'; expected a list of names"),
         ({"columns": ["id", "id"]}, "columns: 'id' more than once"),
         ({"pack": {"m": ["y"]}}, r"demo@1 has no column 'y'"),
         ({"pack": {"m": []}}, "matrix 'm' has no columns"),

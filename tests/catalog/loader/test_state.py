@@ -110,11 +110,12 @@ def test_the_epoch_that_is_gone_on_with_may_be_set_again(demo: Dataset) -> None:
         ({"split": "test"}, "other options: split was 'test', is 'train'"),
         ({"drop_last": "pad"}, "other options: drop_last was 'pad', is True"),
         ({"shards": "0"}, "the shards of 'train' differ"),
-        ({"format": 2}, "the state is of format 2; this headrace knows 1"),
+        ({"format": 2, "more": 1}, "the state is of format 2; this headrace knows 1"),
         ({"step": 21}, "the state is of step 21, and an epoch has 20"),
         ({"step": -1}, "step is -1; expected a whole number from 0"),
         ({"epoch": None}, "epoch is None; expected a whole number from 0"),
-        ({"more": 1}, "is no state of a loader"),
+        ({"lanes": 2**70}, "lanes was 1180591620717411303424, is 4"),
+        ({"more": 1}, "is no state of a loader: it has also more"),
     ],
 )
 def test_a_state_of_another_loader_is_refused_by_name(demo: Dataset, change: dict[str, Any], message: str) -> None:
@@ -123,6 +124,20 @@ def test_a_state_of_another_loader_is_refused_by_name(demo: Dataset, change: dic
     with pytest.raises(UsageError, match=message):
         loader.load_state_dict(before | change)
     assert loader.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (None, "is no state of a loader"),
+        ("{}", "is no state of a loader"),
+        ({}, "is no state of a loader"),
+        ({"format": 1, "epoch": 3}, "is no state of a loader: it has no batch_size, dataset, drop_last, "),
+    ],
+)
+def test_what_is_no_state_is_refused(demo: Dataset, state: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        demo.numpy_loader("train", **OPTIONS).load_state_dict(state)
 
 
 def test_a_state_of_another_version_names_both(demo: Dataset, tmp_path: Path) -> None:
