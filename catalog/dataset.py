@@ -177,12 +177,16 @@ class Dataset:
             return frame
         known = self.known(self.columns if columns is None else columns)
         try:
-            return self.scan(split).select(known).collect()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            if self.place.remote and isinstance(error, FileNotFoundError):
-                return self.scan(split).select(known).collect()  # removed from the cache meanwhile
+            try:
+                frame = self.scan(split).select(known).collect()
+            except FileNotFoundError:
+                frame = self.scan(split).select(known).collect()  # removed from the cache meanwhile
+        except (OSError, pl.exceptions.PolarsError):
             self.arrow(split, known)  # names the shard
             raise
+        if known and frame.height != sum(file.rows for _, file in self._shards(split)):
+            self.arrow(split, known)
+        return frame
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable.
