@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -260,7 +260,7 @@ class Dataset:
         more. On the CPU, Arrow's memory is shared where a split is one chunk; booleans, and columns of several chunks,
         are copied once, a column at a time.
         """
-        names = self.trained_on if columns is None else columns
+        names = self.known(self.trained_on if columns is None else columns)
         return devices.tensors(self._wanted(split, names, device != "cpu"), device, lambda: self.arrow(split, names))
 
     torch_loader = loaders.torch_loader
@@ -283,7 +283,7 @@ class Dataset:
 
     def known(self, columns: Sequence[str], option: str = "columns") -> list[str]:
         """The columns. Raises UsageError for one that there is not, and for what is no list; `option` for messages."""
-        if isinstance(columns, str | bytes) or not isinstance(columns, Iterable):
+        if isinstance(columns, str | bytes | Set) or not isinstance(columns, Iterable):  # a set has no order
             raise UsageError(f"{option} is {columns!r}; expected a list of names", hint=f"{option}=[{columns!r}]")
         names = list(columns)
         for name in names:

@@ -139,7 +139,8 @@ def meant_version(store: ObjectStore, dataset: str, version: int | str) -> int:
         return int(version)
     if isinstance(version, str) and refs.is_ref(version) and (meant := refs.resolve(store, version)) is not None:
         return meant
-    known = [LATEST, *refs.refs(store)]
+    last = log.latest_version(store) or 1
+    known = ["1" if last == 1 else f"1 to {last}", LATEST, *refs.refs(store)]
     raise UsageError(
         f"{dataset}@{version}: {version!r} is not a version{near(str(version), known)}",
         hint="a number, 'latest', or a name such as prod",

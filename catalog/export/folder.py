@@ -30,9 +30,11 @@ def new_folder(out: Path) -> Iterator[Path]:
     A process that is killed outright leaves the temporary folder, `.<name>.<process>.partial`, which can be deleted.
     """
     if out.exists() or out.is_symlink():
-        raise UsageError(f"{out} is there already", hint="name a folder that does not exist, or remove this one")
+        raise _there_already(out)
     if not out.parent.is_dir():
-        raise UsageError(f"there is no folder {out.parent} to make {out.name} in")
+        raise UsageError(
+            f"there is no folder {out.parent} to make {out.name} in", hint="make that folder first, or name another"
+        )
     temporary = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         temporary.mkdir()
@@ -43,6 +45,20 @@ def new_folder(out: Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise _cannot_write(error, out) from error
         raise
+
+
+def _there_already(out: Path) -> UsageError:
+    """Only of an empty folder it is safe to say that it can be removed."""
+    words, hint = f"{out} is there already", "name a folder that does not exist"
+    if not out.is_dir():
+        return UsageError(f"{words}, and is no folder", hint=hint)
+    try:
+        empty = not any(out.iterdir())
+    except OSError:
+        return UsageError(words, hint=hint)
+    if empty and not out.is_symlink():
+        return UsageError(f"{words}, though it is empty", hint=f"remove it, or {hint}")
+    return UsageError(f"{words}, and is not empty" if not empty else words, hint=hint)
 
 
 def _cannot_write(error: OSError, out: Path) -> CapabilityError | RunError:

@@ -17,6 +17,9 @@ LANES: Final = 8
 
 _MOST: Final = 1 << 63
 
+_NAMED: Final = 4096
+"""Ranks that a message goes up to: a state may have any number of lanes."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -94,10 +97,10 @@ def check_world(order: Order, rank: int, world_size: int) -> None:
     """Raise UsageError unless the ranks share the lanes equally and this is one of them."""
     at_least("world_size", world_size, 1)
     if order.lanes % world_size:
-        allowed = [n for n in range(1, order.lanes + 1) if order.lanes % n == 0]
+        allowed = [n for n in range(1, min(order.lanes, _NAMED) + 1) if order.lanes % n == 0]
         raise UsageError(
             f"{order.lanes} lanes cannot be shared by {world_size} ranks; "
-            f"world_size can be {', '.join(map(str, allowed))}",
+            f"world_size can be {', '.join(map(str, allowed))}{', ...' if order.lanes > _NAMED else ''}",
             hint=f"or lanes={nearest(order.lanes, world_size)} in a run that starts anew",
         )
     number = integer(rank)

@@ -138,6 +138,7 @@ def test_the_repr_says_what_it_is(make: Any, catalog: Path) -> None:
         (lambda root: open_dataset(root / "demo", 0), r"demo has no version 0; it has 1$"),
         (lambda root: open_dataset(root / "demo", -1), r"demo has no version -1; it has 1$"),
         (lambda root: open_dataset(root / "demo", "newest"), "'newest' is not a version"),
+        (lambda root: open_dataset(root / "demo", "v2"), "demo@v2: 'v2' is not a version; there are 1, latest$"),
         (lambda root: open_dataset(root / "demo", "0_1"), "'0_1' is not a version"),
         (lambda root: open_dataset(root / "demo", None), "None is not a version"),  # type: ignore[arg-type]
         (lambda root: open_dataset(root / "demo@x"), "demo@x: 'x' is not a version"),
@@ -294,7 +295,7 @@ def test_a_shard_with_other_rows_is_named(tmp_path: Path) -> None:
 def test_columns_are_a_list_of_names(make: Any, catalog: Path) -> None:
     make()
     dataset = open_dataset(catalog / "demo")
-    for columns in ("id", 3, b"id"):
+    for columns in ("id", 3, b"id", {"id"}):
         with pytest.raises(UsageError, match=r"columns is .*; expected a list of names") as caught:
             dataset.to_polars("train", columns)  # type: ignore[arg-type]
         assert caught.value.hint == f"columns=[{columns!r}]"

@@ -48,7 +48,19 @@ def test_what_the_disk_says(tmp_path: Path, number: int, kind: type[RunError], h
 def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for name in ("file", "link"):
-        with pytest.raises(UsageError, match="is there already"), new_folder(tmp_path / name):
+    for name in ("empty", "full"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    (tmp_path / "empty" / "inner").rmdir()
+    (tmp_path / "other").symlink_to(tmp_path / "empty")
+    for name, words, hint in (
+        ("file", ", and is no folder", "name a folder that does not exist"),
+        ("link", ", and is no folder", "name a folder that does not exist"),
+        ("empty", ", though it is empty", "remove it, or name a folder that does not exist"),
+        ("full", ", and is not empty", "name a folder that does not exist"),
+        ("other", "", "name a folder that does not exist"),
+    ):
+        with pytest.raises(UsageError) as caught, new_folder(tmp_path / name):
             raise AssertionError("not reached")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+        assert caught.value.message == f"{tmp_path / name} is there already{words}"
+        assert caught.value.hint == hint
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "full", "link", "other"]
