@@ -299,6 +299,7 @@ def test_columns_are_a_list_of_names(make: Any, catalog: Path) -> None:
         with pytest.raises(UsageError, match=r"columns is .*; expected a list of names") as caught:
             dataset.to_polars("train", columns)  # type: ignore[arg-type]
         assert caught.value.hint == f"columns=[{columns!r}]"
+    assert list(dataset.torch("train", (name for name in ["late", "delay"]), "cpu")) == ["late", "delay"]  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="demo@1 has no column 3; there are"):
         dataset.to_polars("train", [3])  # type: ignore[list-item]
     for split in (3, ["train"]):

@@ -269,6 +269,10 @@ def test_keys_times_and_groups_are_left_out(make: Any, catalog: Path) -> None:
         ({"batch_size": 50, "lanes": 4}, "a batch of 50 rows cannot be shared by 4 lanes"),
         ({"batch_size": 64, "world_size": 3, "lanes": None}, "a batch of 64 rows cannot be shared by 3 ranks"),
         ({"world_size": 3}, "4 lanes cannot be shared by 3 ranks; world_size can be 1, 2, 4"),
+        (
+            {"batch_size": 1 << 40, "lanes": 1 << 40, "world_size": 3},
+            r"1099511627776 lanes cannot be shared by 3 ranks; world_size can be 1, 2, 4, .*, 2048, 4096, \.\.\.$",
+        ),
         ({"world_size": 0}, "world_size is 0; expected a whole number from 1"),
         ({"rank": 1}, "rank is 1, and there are 1 ranks, from 0"),
         ({"rank": -1}, "rank is -1, and there are 1 ranks, from 0"),
