@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
@@ -14,9 +12,8 @@ from typing import BinaryIO, Final, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.catalog.arrow_schema import ArrowField
-from headrace.catalog.arrow_types import is_spelled
-from headrace.catalog.cache import Cache
+from headrace.catalog.arrow_schema import ArrowField, differing
+from headrace.catalog.cache import DAMAGED, Cache
 from headrace.catalog.direct import Source
 from headrace.catalog.files import sha256_of
 from headrace.catalog.place import Place
@@ -39,8 +36,8 @@ class Access:
 
     Parameters
     ----------
-    place, version
-        `<catalog>/<dataset>`, and which one is read: for messages.
+    place
+        `<catalog>/<dataset>`.
     cache
         Where files of an object store are kept; nothing on disk is ever copied. None keeps none: what is wanted of a
         shard is read straight from the store.
@@ -49,7 +46,6 @@ class Access:
     """
 
     place: Place
-    version: int
     cache: Cache | None
     always: bool = False
     _seen: set[str] = field(default_factory=set, compare=False, repr=False)
@@ -72,25 +68,17 @@ class Access:
         else:
             path = safe_path(self.place.folder / "builds" / build, file.path)
             if check:
-                self._check(path, file)
+                with self.reading(build, file):
+                    _check(path, file)
             found = read(path)
         self._seen.add(key)
         return found
 
-    def locals(self, files: Sequence[tuple[str, File]]) -> list[Path]:
-        """`whole` of some shards, each with its build; those of an object store a few at once."""
+    def locals(self, files: Sequence[tuple[str, FileRef]]) -> list[Path]:
+        """`local` of some files, each with its build; those of an object store a few at once."""
         if self.place.remote and files:
             self._cache(files[0][1].path).check_fits(file for _, file in files)
-        return self._each(files, lambda one: self.whole(*one))
-
-    def whole(self, build: str, file: File) -> Path:
-        """`local` of a shard. Raises DataError as well if it is not there, or of another size than was published."""
-
-        def look(path: Path) -> Path:
-            self._check_size(path, file)
-            return path
-
-        return self.read(build, file, look)
+        return self._each(files, lambda one: self.local(*one))
 
     def tables(
         self, files: Sequence[tuple[str, File]], fields: Sequence[ArrowField], columns: list[str]
@@ -98,16 +86,34 @@ class Access:
         """Some columns of shards; `fields` are all that there are. Those of an object store a few at once."""
         if self.direct:
             return self._each(files, lambda one: self.source(*one).table(fields, columns))
-        return self._each(files, lambda one: self.read(*one, lambda path: self._table(path, one[1], fields, columns)))
+        return self._each(files, lambda one: self._table(*one, fields, columns))
 
-    def _table(self, path: Path, file: File, fields: Sequence[ArrowField], columns: list[str]) -> pa.Table:
-        self._check_size(path, file)
-        with self.decoding(path, file), pq.ParquetFile(path) as shard:
-            self.check_schema(path, shard.schema_arrow, [field for field in fields if field.name in columns])
-            table = shard.read(columns=columns)
+    def _table(self, build: str, file: File, fields: Sequence[ArrowField], columns: list[str]) -> pa.Table:
+        with self.reading(build, file):
+            table: pa.Table = self.read(build, file, lambda path: pq.ParquetFile(path).read(columns=columns))
+        if wrong := differing(fields, columns, table.schema):
+            raise self._damaged(build, file, f"has columns {', '.join(wrong)} not as its manifest says")
         if table.num_rows != file.rows:
-            raise self.damaged(f"has {table.num_rows:,} rows, and its manifest says {file.rows:,}", path)
+            raise self._damaged(build, file, f"has {table.num_rows:,} rows")
         return table
+
+    @contextlib.contextmanager
+    def reading(self, build: str, file: FileRef) -> Iterator[None]:
+        """Around what reads a file: DataError names it, and what was expected."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise self._damaged(build, file, "is missing") from error
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(build, file, f"cannot be read: {error}") from error
+
+    def _damaged(self, build: str, file: FileRef, what: str) -> DataError:
+        rows = f", {file.rows:,} rows" if isinstance(file, File) else ""
+        return DataError(
+            f"{what}; expected {file.bytes:,} bytes{rows}",
+            hint=DAMAGED,
+            where=str(self.place / "builds" / build / file.path),
+        )
 
     def source(self, build: str, file: File) -> Source:
         """A shard in an object store, to be read straight from there."""
@@ -145,62 +151,15 @@ class Access:
         """A file for reading a part of it; nothing is kept. Raises DataError if it is missing, CapabilityError."""
         if self.place.folder is None:
             return open_object(open_store(self.place), object_name(build, file.path), f"{file.bytes} bytes")
-        path = self.local(build, file)
-        with self.decoding(path, file):
-            return path.open("rb")
+        with self.reading(build, file):
+            return self.local(build, file).open("rb")
 
-    def damaged(self, what: str, where: Path | str) -> DataError:
-        """The error for a file that is not what its manifest says."""
-        hint = f"headrace datasets verify {self.place.name}@{self.version} finds all that is damaged; "
-        if self.place.remote and not self.direct:
-            hint += 'what is damaged in the cache alone is fetched again by verify="always"'
-        else:
-            hint += "restore it from a copy, or open another version"
-        return DataError(what, hint=hint, where=str(where))
 
-    @contextmanager
-    def decoding(self, path: Path | str, file: FileRef) -> Iterator[None]:
-        """Raises DataError that names a file which Arrow cannot read. What left the cache is for `read` to fetch."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            if self.place.remote:
-                raise
-            raise self._unread(path, file, error) from error
-        except pa.ArrowMemoryError:
-            raise
-        except OSError as error:
-            raise self._unread(path, file, error) from error
-        except (pa.ArrowException, UnicodeDecodeError) as error:  # the second for names of columns
-            raise self.damaged(f"cannot be decoded: {error}", path) from error
-
-    def _unread(self, path: Path | str, file: FileRef, error: OSError) -> DataError:
-        if error.errno is None:  # Arrow's own
-            return self.damaged(f"cannot be decoded: {error}", path)
-        rows = f", {file.rows:,} rows" if isinstance(file, File) else ""
-        reason = error.strerror or str(error)
-        return self.damaged(f"cannot be read: {reason}; expected {file.bytes:,} bytes{rows}", path)
-
-    def check_schema(self, path: Path | str, schema: pa.Schema, fields: Sequence[ArrowField]) -> None:
-        """Raise DataError unless a shard has these columns, each of its type."""
-        for wanted in fields:
-            at = schema.get_field_index(wanted.name)
-            if at < 0 or not is_spelled(schema.field(at).type, wanted.type):
-                got = schema.field(at).type if at >= 0 else "not there"
-                raise self.damaged(f"column {wanted.name!r} is {got}, and its manifest says {wanted.type}", path)
-
-    def _check_size(self, path: Path, file: File) -> None:
-        with self.decoding(path, file):
-            found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise self.damaged(f"is no file; expected {file.bytes:,} bytes, {file.rows:,} rows", path)
-        if found.st_size != file.bytes:
-            raise self.damaged(f"has {found.st_size:,} bytes, and its manifest says {file.bytes:,}", path)
-
-    def _check(self, path: Path, file: FileRef) -> None:
-        with self.decoding(path, file):
-            size, digest = sha256_of(path)
-        if (size, digest) != (file.bytes, file.sha256):
-            raise self.damaged(
-                f"has {size:,} bytes and sha256 {digest}, was published with {file.bytes:,} and {file.sha256}", path
-            )
+def _check(path: Path, file: FileRef) -> None:
+    size, digest = sha256_of(path)
+    if (size, digest) != (file.bytes, file.sha256):
+        raise DataError(
+            f"has {size} bytes and sha256 {digest}, was published with {file.bytes} and {file.sha256}",
+            hint="restore it from a copy, or open an older version",
+            where=str(path),
+        )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Iterable
 
 import pyarrow as pa
 from pydantic import Field
 
+from headrace.catalog.arrow_types import arrow_type
 from headrace.catalog.records import Record
 
 
@@ -28,6 +30,12 @@ def fingerprint(fields: tuple[ArrowField, ...]) -> str:
     return hashlib.sha256(json.dumps(listed, separators=(",", ":")).encode()).hexdigest()
 
 
+def differing(fields: Iterable[ArrowField], columns: Collection[str], found: pa.Schema) -> list[str]:
+    """Quoted, those of some columns that a file has not, or of another type than in `fields`."""
+    types = {field.name: field.type for field in found}
+    return [f"{f.name!r}" for f in fields if f.name in columns and not _is(types.get(f.name), f.type)]
+
+
 def arrow_summary(ours: tuple[ArrowField, ...], theirs: tuple[ArrowField, ...]) -> str:
     """How two schemas differ, in words: ``a is float here, double there; b is not there``."""
     mine = {field.name: field for field in ours}
@@ -40,6 +48,14 @@ def arrow_summary(ours: tuple[ArrowField, ...], theirs: tuple[ArrowField, ...]) 
         if name in yours and field != yours[name]
     ]
     return "; ".join(words) or "the columns are in another order"
+
+
+def _is(found: pa.DataType | None, spelled: str) -> bool:
+    """Whether a type is one that was spelled; what a file calls the elements of its lists does not count."""
+    try:
+        return bool(found == arrow_type(spelled))
+    except ValueError:
+        return str(found) == spelled
 
 
 def _spelled(field: ArrowField) -> str:

@@ -51,16 +51,6 @@ def arrow_type(spelled: str) -> pa.DataType:
     return pa.type_for_alias(spelled)
 
 
-def is_spelled(dtype: pa.DataType, spelled: str) -> bool:
-    """Whether a type is the one that Arrow spells so. The elements of lists have several names, which mean nothing."""
-    if str(dtype) == spelled:
-        return True
-    try:
-        return bool(dtype == arrow_type(spelled))
-    except ValueError:
-        return False
-
-
 def _field(spelled: str) -> pa.Field:
     found = _FIELD.fullmatch(spelled)
     if found is None:

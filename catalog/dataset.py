@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +16,9 @@ import pyarrow.parquet as pq
 from headrace.catalog import device as devices
 from headrace.catalog.access import Access
 from headrace.catalog.cache import Cache, cache_folder, cache_limit
-from headrace.catalog.frames import polars_frame
 from headrace.catalog.loader import loaders
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest, Role, Split
-from headrace.catalog.names import names_of, near
 from headrace.catalog.place import Place
 from headrace.catalog.records import File, FileRef
 from headrace.schemas.errors import DataError, UsageError
@@ -106,16 +105,12 @@ class Dataset:
         """Of the first shard: Arrow keeps details in it that the manifest's spelling of a type does not."""
         for files in (split.files for split in self.manifest.splits.values()):
             for file in files:
-                where = f"{self.place}/builds/{self.build_of(file)}/{file.path}"
-                with self.opened(file) as source, self.access.decoding(where, file):
+                with self.opened(file) as source, self.access.reading(self.build_of(file), file):
                     return pq.read_schema(source).remove_metadata()
         raise DataError("has no shards, so there is nothing to read", where=f"{self.name}@{self.version}")
 
     def files(self, split: str | None = None) -> list[Path]:
-        """Paths of the shards of a split, or of all splits in order.
-
-        Raises UsageError for an unknown split, DataError for a shard that is missing or of another size.
-        """
+        """Paths of the shards of a split, or of all splits in order. Raises UsageError for an unknown split."""
         return self.access.locals(self._shards(split))
 
     def _shards(self, split: str | None) -> list[tuple[str, File]]:
@@ -125,10 +120,8 @@ class Dataset:
 
     def split(self, name: str) -> Split:
         """What the manifest says of a split. Raises UsageError for one that there is not."""
-        if not isinstance(name, str):
-            raise UsageError(f"split is {name!r}; expected a name{near('', self.splits)}")
-        if name not in self.manifest.splits:
-            raise UsageError(f"{self.name}@{self.version} has no split {name!r}{near(name, self.splits)}")
+        if name not in self.splits:
+            raise UsageError(f"{self.name}@{self.version} has no split {name!r}{near(str(name), self.splits)}")
         return self.manifest.splits[name]
 
     def local(self, file: FileRef) -> Path:
@@ -160,32 +153,46 @@ class Dataset:
     @cached_property
     def access(self) -> Access:
         """How its files are reached."""
-        return Access(self.place, self.version, self.cache, always=self.verify == "always")
+        return Access(self.place, self.cache, always=self.verify == "always")
 
     def scan(self, split: str | None = None) -> pl.LazyFrame:
-        """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order.
-
-        Raises as `files`. A shard that is damaged inside gives an error of Polars' when it is collected; `to_polars`
-        names it.
-        """
+        """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""
         if paths := self.files(split):
             return pl.scan_parquet(paths, glob=False)
         return self._empty().lazy()
 
     def to_polars(self, split: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The rows of a split, or of all splits in order, in memory; `columns` in the order given."""
+        """The rows of a split, or of all splits in order, in memory; `columns` in the order given.
+
+        Raises
+        ------
+        UsageError
+            An unknown split or column.
+        DataError
+            A shard that is missing or damaged: it is named.
+        """
         if self.access.direct:
             frame = pl.from_arrow(self.arrow(split, columns))
             assert isinstance(frame, pl.DataFrame)
             return frame
         known = self.known(self.columns if columns is None else columns)
-        shards = self._shards(split)
-        if not shards:
-            return self._empty().select(known)
-        return polars_frame(self.access, shards, self.manifest.arrow_schema, known)
+        try:
+            try:
+                frame = self.scan(split).select(known).collect()
+            except FileNotFoundError:
+                frame = self.scan(split).select(known).collect()  # removed from the cache meanwhile
+        except (OSError, pl.exceptions.PolarsError):
+            self.arrow(split, known)  # names the shard
+            raise
+        if known and frame.height != sum(file.rows for _, file in self._shards(split)):
+            self.arrow(split, known)
+        return frame
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable."""
+        """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable.
+
+        Raises as `to_polars`.
+        """
         known = self.known(self.columns if columns is None else columns)
         tables = self.access.tables(self._shards(split), self.manifest.arrow_schema, known)
         if not tables:
@@ -274,12 +281,14 @@ class Dataset:
         assert isinstance(frame, pl.DataFrame)
         return frame
 
-    def known(self, columns: Sequence[str], what: str = "columns") -> list[str]:
-        """The columns, given as `what`. Raises UsageError for one that there is not, or twice, and for no list."""
-        names = names_of(what, columns)
+    def known(self, columns: Sequence[str], option: str = "columns") -> list[str]:
+        """The columns. Raises UsageError for one that there is not, and for what is no list; `option` for messages."""
+        if isinstance(columns, str | bytes | Set) or not isinstance(columns, Iterable):  # a set has no order
+            raise UsageError(f"{option} is {columns!r}; expected a list of names", hint=f"{option}=[{columns!r}]")
+        names = list(columns)
         for name in names:
             if name not in self.columns:
-                raise UsageError(f"{self.name}@{self.version} has no column {name!r}{near(name, self.columns)}")
+                raise UsageError(f"{self.name}@{self.version} has no column {name!r}{near(str(name), self.columns)}")
         return names
 
     def __repr__(self) -> str:
@@ -288,3 +297,12 @@ class Dataset:
             f"Dataset({self.name}@{self.version}: {splits} rows; {len(self.columns)} columns; "
             f"{self.manifest.bytes:,} bytes; {self.manifest.created_at}; {self.uri})"
         )
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """`` (did you mean 'x'?)``, or what there is, or nothing."""
+    if close := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
+        return f"; did you mean {' or '.join(repr(match) for match in close)}?"
+    if not known:
+        return "; there are none"
+    return f"; there are {', '.join(known[:10])}{' ...' if len(known) > 10 else ''}"

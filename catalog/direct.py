@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from headrace.catalog.arrow_schema import ArrowField
-from headrace.catalog.arrow_types import is_spelled
+from headrace.catalog.arrow_schema import ArrowField, differing
 from headrace.catalog.cache import AHEAD, CHUNK, DAMAGED, reading, size_of_object
 from headrace.catalog.records import File
 from headrace.catalog.store import place
@@ -96,9 +95,7 @@ class Source:
         Raises as `footer`; DataError if a column is not there, of another type, or cannot be decoded.
         """
         footer = self.footer(len(fields))
-        types = {field.name: field.type for field in footer.schema.to_arrow_schema()}
-        wanted = [field for field in fields if field.name in columns]
-        if wrong := [f"{f.name!r}" for f in wanted if f.name not in types or not is_spelled(types[f.name], f.type)]:
+        if wrong := differing(fields, columns, footer.schema.to_arrow_schema()):
             raise self.damaged(f"has columns {', '.join(wrong)} not as its manifest says")
         try:
             return self.opened(footer, range(footer.num_row_groups), columns).read(columns=list(columns))

@@ -11,8 +11,7 @@ from obstore.store import ObjectStore
 from headrace.catalog import log, refs, retired
 from headrace.catalog.cache import Cache, cache_folder
 from headrace.catalog.cache import cache_limit as limit_of
-from headrace.catalog.dataset import Checking, Dataset
-from headrace.catalog.names import near
+from headrace.catalog.dataset import Checking, Dataset, near
 from headrace.catalog.place import Place
 from headrace.catalog.store import exists, folders, open_store, place
 from headrace.catalog.stored import read_manifest

@@ -109,10 +109,10 @@ def load_sketches(folder: Path, split: str) -> dict[str, Sketch]:
                     where=str(folder / name),
                     hint="install the headrace that published them, or a later one",
                 )
-        columns = pl.read_parquet(folder / COLUMNS)
+        columns = pl.read_parquet(folder / COLUMNS, glob=False)
         if split not in (splits := columns["split"].unique(maintain_order=True).to_list()):
             raise UsageError(f"no statistics of a split {split!r}; there are {', '.join(splits)}")
-        items = pl.scan_parquet(folder / VALUES).filter(pl.col("split") == split).collect()
+        items = pl.scan_parquet(folder / VALUES, glob=False).filter(pl.col("split") == split).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"holds no statistics: {str(error).splitlines()[0]}", where=str(folder)) from error
     by_column = items.partition_by("column", "what", as_dict=True, maintain_order=True)

@@ -148,7 +148,7 @@ def read_vocabulary(dataset: Dataset, column: str) -> Vocabulary:
         _, digest = sha256_of(path)
         if digest != entry.vocabulary.sha256:
             raise DataError("SHA-256 differs from the one in the manifest", where=str(path))
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as problem:
         raise DataError(f"the vocabulary cannot be read: {problem}", where=str(path)) from None
     return Vocabulary(

@@ -33,7 +33,7 @@ def new_files(base: Dataset, files: SourceFiles) -> SourceFiles:
     names = [files.name(file) for file in fresh]
     if changed := [name for name in names if name in last and last[name].fingerprint not in here]:
         raise DataError(
-            f"{len(changed)} of the files that {named(base)} was made of have changed: {_some(changed)}",
+            f"{len(changed)} of the files that {named(base)} was made of have changed: {some(changed)}",
             hint="give new files names of their own; or run without --append: all rows are made anew",
             where=str(files.folder),
         )
@@ -62,14 +62,14 @@ def left_out(base: Dataset, files: SourceFiles) -> str:
     gone = [
         source
         for source in base.manifest.inputs
-        if source.fingerprint not in here and not (source.path in names and last[source.path] is source)
+        if source.rows and source.fingerprint not in here and not (source.path in names and last[source.path] is source)
     ]
     if not gone:
         return ""
     return (
         f"{named(base)} was appended to, and {sum(source.rows for source in gone):,} of the rows that it was made of "
         f"lie in {len(gone)} {'file' if len(gone) == 1 else 'files'} that this run does not read: "
-        f"{_some([source.path for source in gone])}. The new version is without them; --append keeps them"
+        f"{some([source.path for source in gone])}. The new version is without them; --append keeps them"
     )
 
 
@@ -78,5 +78,6 @@ def named(base: Dataset) -> str:
     return f"{base.name}@{base.version}"
 
 
-def _some(paths: list[str]) -> str:
+def some(paths: list[str]) -> str:
+    """Files as messages name them: the first few."""
     return f"{', '.join(paths[:_NAMED])}{', ...' if len(paths) > _NAMED else ''}"

@@ -132,7 +132,7 @@ def make_manifest(
 def label_over_time(work: Work) -> pl.DataFrame | None:
     """The label's rate by week and split, `(week, split, rows, rate)`; None where the split is not by time."""
     files = [file for p in work.plan.partitions for file in work.part("apply", p.number).glob(f"{LABELS}-*")]
-    parts = [pl.read_parquet(file) for file in files]
+    parts = [pl.read_parquet(file, glob=False) for file in files]
     if not parts:
         return None
     names = list(work.pipeline.split.names)
@@ -226,7 +226,7 @@ def _write_quarantine(work: Work, folder: Path) -> list[Path]:
     for number, parts in enumerate(found.values()):
         folder.mkdir(exist_ok=True)
         target = folder / f"part-{number:05d}.parquet"
-        pl.concat([pl.read_parquet(part) for part in parts]).sort(FILE_ROW).drop(ROW).write_parquet(target)
+        pl.concat([pl.read_parquet(part, glob=False) for part in parts]).sort(FILE_ROW).drop(ROW).write_parquet(target)
         written.append(target)
     return written
 

@@ -68,7 +68,7 @@ def source_rows(work: Work, partition: Partition) -> pl.LazyFrame:
             where=partition.file,
             hint="run again when nobody writes to the source; write new data to new files",
         )
-    frame = pl.scan_parquet(partition.file)
+    frame = pl.scan_parquet(partition.file, glob=False)  # of its name alone: x[1].parquet is not x1.parquet
     if partition.rows != footer.rows:
         frame = frame.slice(partition.file_row, partition.rows)
     number = (pl.col(ROW).cast(pl.Int64) + partition.first_row).alias(ROW)
@@ -85,7 +85,7 @@ def good_rows(work: Work, partition: Partition) -> pl.LazyFrame:
 def bad_rows(work: Work, partition: Partition) -> pl.Series:
     """Numbers of the rows that break a rule."""
     path = work.part("pass-0", partition.number) / QUARANTINE
-    return pl.read_parquet(path, columns=[ROW])[ROW] if path.exists() else pl.Series(ROW, [], pl.Int64)
+    return pl.read_parquet(path, columns=[ROW], glob=False)[ROW] if path.exists() else pl.Series(ROW, [], pl.Int64)
 
 
 def duplicate_rows(work: Work, partition: Partition) -> pl.Series:

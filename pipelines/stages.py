@@ -30,7 +30,7 @@ from headrace.pipelines.appending import base_of, freeze, latest_version, planne
 from headrace.pipelines.apply import ApplyRecord, apply
 from headrace.pipelines.fit import Fit
 from headrace.pipelines.gpu_refusals import refuse_for_gpu
-from headrace.pipelines.known_files import left_out, new_files
+from headrace.pipelines.known_files import left_out, new_files, some
 from headrace.pipelines.layout import lay_out
 from headrace.pipelines.locks import WorkLock, lock_work
 from headrace.pipelines.model import Pipeline
@@ -101,7 +101,7 @@ def nothing_new(pipeline: Pipeline, options: RunOptions) -> tuple[Published, str
         return None
     bad = [files.name(file) for file in files.checked if file.problem]
     words = f"nothing to append: {base.name}@{base.version} has the rows of all {len(files.footers)} files already"
-    words += f", but of {', '.join(bad)}, which cannot be read" if bad else ""
+    words += f", but of {some(bad)}, which cannot be read" if bad else ""
     return published_as(base.name, base.place, base.record, created=False), words
 
 

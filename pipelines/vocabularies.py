@@ -70,7 +70,7 @@ class FromCatalog:
     def _file(self, step: Categorify, path: Path) -> Older:
         try:
             _, sha256 = sha256_of(path)
-            table = Table(pl.read_parquet(path), path=path, sha256=sha256)
+            table = Table(pl.read_parquet(path, glob=False), path=path, sha256=sha256)
             buckets = int(pl.read_parquet_metadata(path).get(OOV_BUCKETS, step.oov_buckets))
         except (OSError, ValueError, pl.exceptions.PolarsError) as problem:
             reason = str(problem).splitlines()[0]

@@ -5,6 +5,7 @@ A run ends with a count of what was checked of the GPU engine without a GPU.
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 import pytest
@@ -13,6 +14,9 @@ from hypothesis import settings
 settings.register_profile("all", deadline=None)
 settings.register_profile("check", deadline=None, max_examples=20)
 settings.load_profile("all")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what they put in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WITHOUT_A_GPU: Final = {
     "translation": ("test_translat", "translates", "test_gpu_engine"),

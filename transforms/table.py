@@ -85,7 +85,7 @@ class Table:
         try:
             with self.path.open("rb") as file:
                 self._check(hashlib.file_digest(file, "sha256").hexdigest())
-            return pl.read_parquet(self.path)
+            return pl.read_parquet(self.path, glob=False)
         except OSError as problem:
             raise self._unreadable(problem) from None
 

@@ -88,7 +88,7 @@ def contents(fields: Sequence[ArrowField], columns: Sequence[str], pack: Pack, w
     fields
         All of the dataset's.
     columns
-        Known names, each once. Those that are packed, too, are in their matrix only.
+        Known names. Those that are packed, too, are in their matrix only.
     pack
         Columns of each matrix, known names, side by side in their order. Its type is the smallest that holds all values
         of all of them exactly, by NumPy's promotion: int32 beside float32 is float64.
@@ -99,6 +99,7 @@ def contents(fields: Sequence[ArrowField], columns: Sequence[str], pack: Pack, w
         A column that no tensor holds; a column or name that comes twice; lists of any length in a matrix; columns that
         have no type in common; nothing to read.
     """
+    _once("columns", columns)
     packed = [name for names in pack.values() for name in names]
     _once("pack", packed)
     alone = [name for name in columns if name not in set(packed)]

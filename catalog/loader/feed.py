@@ -6,7 +6,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,8 +83,6 @@ class Feed:
                 yield self._whole(number)
         finally:
             self.close()
-        if self._problem is not None:  # at the end: a shard that could not be closed
-            raise _told(self._problem)
 
     def close(self) -> None:
         with self._changed:
@@ -122,19 +120,11 @@ class Feed:
     # In the threads.
 
     def _run(self) -> None:
-        shards = Shards(self._work.shards)
-        filler = Filler(self._work.shape, shards, lambda: self._stopped)
-        with self._noted():
-            while (task := self._claimed()) is not None:
-                self._do(task, filler)
-        with self._noted():
-            shards.close()
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        """What fails here is raised where slabs are read, if nothing failed before."""
         try:
-            yield
+            with closing(Shards(self._work.shards)) as shards:
+                filler = Filler(self._work.shape, shards, lambda: self._stopped)
+                while (task := self._claimed()) is not None:
+                    self._do(task, filler)
         except BaseException as error:
             with self._changed:
                 self._problem = self._problem or error

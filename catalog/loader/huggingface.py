@@ -12,7 +12,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 
 from headrace.catalog.loader.epochs import Epochs
 from headrace.catalog.loader.loader import Loader
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import DataError, UsageError
 
 PLACE: Final = "loader.json"
 """The file of a checkpoint that says where the loader was."""
@@ -135,20 +135,18 @@ class _Place(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self.resumed is None:
             return
-        path = self.resumed / PLACE
         try:
-            self.epochs.load_state_dict(json.loads(path.read_text(encoding="utf-8")))
+            place = json.loads((self.resumed / PLACE).read_text())
         except FileNotFoundError as error:
             raise UsageError(
                 f"there is no {PLACE}, which says where the loader was",
                 hint="it is written by LoaderTrainer beside each checkpoint; begin anew, or with another checkpoint",
                 where=str(self.resumed),
             ) from error
-        except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(
-                f"does not say where the loader was: {error}",
-                hint="it is damaged; begin anew, or with another checkpoint",
-                where=str(path),
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"is not the JSON that says where the loader was: {error}",
+                hint="begin anew, or with another checkpoint",
+                where=str(self.resumed / PLACE),
             ) from error
-        except UsageError as error:
-            raise UsageError(error.message, hint=error.hint, where=str(path)) from None
+        self.epochs.load_state_dict(place)

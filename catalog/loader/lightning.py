@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from lightning import LightningDataModule
 
+from headrace.catalog.dataset import near
 from headrace.catalog.loader.epochs import Epochs
 from headrace.catalog.loader.loader import Loader
 from headrace.catalog.loader.options import Asked
-from headrace.catalog.names import near
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import UsageError
 

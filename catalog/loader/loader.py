@@ -14,10 +14,9 @@ from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order, at_least, check_world, default_lanes, integer
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
-from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned, machine_bytes
-from headrace.catalog.loader.state import check_state, read_state, source_of, state_of
+from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
+from headrace.catalog.loader.state import check_state, source_of, state_of
 from headrace.catalog.reader import Dataset
-from headrace.schemas.amounts import size as words
 from headrace.schemas.errors import UsageError
 
 Deliver = Callable[[Iterator[Batch]], Iterator[Batch]]
@@ -59,7 +58,6 @@ class Loader:
         if options.prefetch is not None:
             at_least("prefetch", options.prefetch, 0)
         self._check_steps()
-        self._check_memory()
 
     @property
     def epoch(self) -> int:
@@ -94,18 +92,19 @@ class Loader:
         Raises
         ------
         UsageError
-            It is no state, or of another format; it is of other shards, another split or other options, each named; the
-            ranks cannot share its lanes.
+            The state is of other shards, another split or other options, each named; the ranks cannot share its lanes.
 
         Notes
         -----
         No row before that step is read. A loader that was made without `lanes` takes those of the state. Where the
         dataset lies, and which version it is, does not matter if the split has the same shards.
         """
-        state, order = read_state(state), self._order
-        if self._options.lanes is None and integer(state["lanes"]) is not None:
-            order = replace(order, lanes=state["lanes"])
-            check_world(order, self._options.rank, self._options.world_size)
+        order = self._order
+        if isinstance(state, dict):
+            state = {name: value if (number := integer(value)) is None else number for name, value in state.items()}
+            if self._options.lanes is None and isinstance(state.get("lanes"), int):
+                order = replace(order, lanes=state["lanes"])
+                check_world(order, self._options.rank, self._options.world_size)
         check_state(state, state_of(self._source, order, 0, 0), self._plan(order).steps)
         self._order = order
         self._go_to(state["epoch"], state["step"])
@@ -170,19 +169,6 @@ class Loader:
                 where=where,
             )
 
-    def _check_memory(self) -> None:
-        """Of a batch whose rows are far more than the split's, before any of it is written."""
-        share = self._plan().share(self._options.rank, self._options.world_size)
-        size, has = Shape(self._contents, share.slots, share.width, 1).bytes, machine_bytes()
-        if has is not None and size > has:
-            padded = self._order.drop_last == "pad"
-            raise UsageError(
-                f"a batch has {share.slots * share.width:,} rows for this rank, which take {words(size)}, "
-                f"and this machine has {words(has)}",
-                hint="a smaller batch_size" + (", or drop_last=False, which pads none" if padded else ""),
-                where=f"{self._dataset.name}@{self._dataset.version} {self._split}",
-            )
-
 
 def _order(options: Options) -> Order:
     lanes = options.lanes
@@ -194,10 +180,10 @@ def _order(options: Options) -> Order:
 def _contents(dataset: Dataset, split: str, options: Options) -> Contents:
     dataset.split(split)
     columns = dataset.trained_on if options.columns is None else options.columns
-    pack = options.pack if options.pack is not None else {}
-    if not isinstance(pack, Mapping) or not all(isinstance(name, str) and name for name in pack):
+    pack = {} if options.pack is None else options.pack
+    if not isinstance(pack, Mapping) or not all(isinstance(name, str) for name in pack):
         raise UsageError(
-            f"pack is {pack!r}; expected columns by the name of their matrix", hint='pack={"matrix": ["column", ...]}'
+            f"pack is {pack!r}; expected names of matrices, each with its columns", hint='pack={"dense": ["a", "b"]}'
         )
     return contents(
         dataset.manifest.arrow_schema,

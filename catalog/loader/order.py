@@ -18,7 +18,7 @@ LANES: Final = 8
 _MOST: Final = 1 << 63
 
 _NAMED: Final = 4096
-"""Worlds that a message names, at most: a state that is garbage may have any number of lanes."""
+"""Ranks that a message goes up to: a state may have any number of lanes."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,13 @@ class Order:
         """Rows that a step takes from a lane."""
         return self.batch_size // self.lanes
 
+    def width(self, rows: int, lanes: int = 1) -> int:
+        """Rows that there is room for in a step of some lanes that have so many rows together, or in one at least.
+
+        A short step has no more than there are: its batch may be asked for by a size that nothing has.
+        """
+        return self.lane_rows * lanes if self.drop_last else max(min(self.lane_rows * lanes, rows), 1)
+
 
 def default_lanes(batch_size: int, world_size: int) -> int:
     """The least multiple of the ranks that divides the batch and is 8 or more, else the greatest below.
@@ -91,10 +98,9 @@ def check_world(order: Order, rank: int, world_size: int) -> None:
     at_least("world_size", world_size, 1)
     if order.lanes % world_size:
         allowed = [n for n in range(1, min(order.lanes, _NAMED) + 1) if order.lanes % n == 0]
-        more = ", ..." if order.lanes > _NAMED else ""
         raise UsageError(
             f"{order.lanes} lanes cannot be shared by {world_size} ranks; "
-            f"world_size can be {', '.join(map(str, allowed))}{more}",
+            f"world_size can be {', '.join(map(str, allowed))}{', ...' if order.lanes > _NAMED else ''}",
             hint=f"or lanes={nearest(order.lanes, world_size)} in a run that starts anew",
         )
     number = integer(rank)

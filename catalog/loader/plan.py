@@ -106,13 +106,6 @@ class Plan:
         start, stop = (self.rows * n // self.order.lanes for n in (lane, lane + 1))
         return start, start + self.steps * self.order.lane_rows if self.order.drop_last is True else stop
 
-    @property
-    def most_of_lane(self) -> int:
-        """Rows that a step can take from a lane: a step that is alone and not padded is no wider than the split."""
-        if self.order.drop_last is False and self.steps == 1:
-            return -(-self.rows // self.order.lanes)
-        return self.order.lane_rows
-
     @cached_property
     def line(self) -> tuple[list[int], list[int]]:
         """The row groups in this epoch's order, and where on the line each begins; one more for the end."""
@@ -130,12 +123,12 @@ class Laned:
         self._plan = plan
         self._lanes = range(rank, plan.order.lanes, world_size)
         self.slots = len(self._lanes)
-        self.width = min(plan.order.lane_rows, plan.most_of_lane)
+        self._lengths = [stop - start for start, stop in map(plan.lane, self._lanes)]
+        self.width = plan.order.width(max(self._lengths))
         self.steps = plan.steps
 
     def valid(self, step: int) -> tuple[int, ...]:
-        ends = (stop - start for start, stop in map(self._plan.lane, self._lanes))
-        return tuple(min(max(rows - step * self.width, 0), self.width) for rows in ends)
+        return tuple(min(max(rows - step * self.width, 0), self.width) for rows in self._lengths)
 
     def tasks(self, step: int) -> list[Task]:
         found = [task for slot in range(self.slots) for task in self._of_slot(slot, step * self.width)]
@@ -177,8 +170,9 @@ class Sliced:
         self._plan = plan
         self._lanes = range(rank, plan.order.lanes, world_size)
         self.slots = 1
-        self.width = min(plan.order.lane_rows, plan.most_of_lane) * len(self._lanes)
         self.steps = plan.steps
+        self.width = plan.order.lane_rows * len(self._lanes)
+        self.width = plan.order.width(self._before(plan.rows), len(self._lanes))
 
     def valid(self, step: int) -> tuple[int, ...]:
         size = self._plan.order.batch_size

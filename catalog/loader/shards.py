@@ -25,6 +25,7 @@ from headrace.catalog.loader.columns import Column
 from headrace.catalog.loader.plain import Pages, Target, fill, pages_of
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
+from headrace.schemas.errors import DataError
 
 OPEN: Final = 128
 """Shards that a thread keeps open."""
@@ -76,17 +77,16 @@ class LocalShard:
     """
 
     def __init__(self, path: Path, page_checksums: bool) -> None:
-        with contextlib.ExitStack() as opened:
-            self._file = opened.enter_context(
-                pq.ParquetFile(path, memory_map=True, page_checksum_verification=page_checksums)
-            )
-            self._plain = None
-            if not page_checksums and IN_PLACE:
-                self._plain = opened.enter_context(path.open("rb", buffering=0))
-            self._group: tuple[int, Any] = (-1, None)
-            self.num_row_groups: int = self._file.num_row_groups
-            self.schema_arrow: pa.Schema = self._file.schema_arrow
-            self._opened = opened.pop_all()  # closed here if it cannot be used
+        self._group: tuple[int, Any] = (-1, None)
+        self._plain = None if page_checksums or not IN_PLACE else path.open("rb", buffering=0)
+        try:
+            self._file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=page_checksums)
+        except BaseException:
+            if self._plain is not None:
+                self._plain.close()
+            raise
+        self.num_row_groups: int = self._file.num_row_groups
+        self.schema_arrow: pa.Schema = self._file.schema_arrow
 
     def read_row_group(self, number: int, columns: Sequence[str], use_threads: bool = False) -> pa.Table:
         return self._file.read_row_group(number, columns=list(columns), use_threads=use_threads)
@@ -105,7 +105,9 @@ class LocalShard:
             raise OSError("it ends too early")
 
     def close(self) -> None:
-        self._opened.close()
+        self._file.close()
+        if self._plain is not None:
+            self._plain.close()
 
     @cached_property
     def _mapped(self) -> mmap.mmap:
@@ -142,7 +144,6 @@ class Checked:
         self.page_checksums = page_checksums
         self.fetches = dataset.place.remote and not dataset.access.direct
         self.known = known
-        self.access = dataset.access
         self._dataset = dataset
         self._paths: dict[str, Path | str] = {}
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
@@ -161,7 +162,7 @@ class Checked:
 
     def open(self, file: File) -> Opened:
         """For one thread. A file that was removed from the cache since `path` named it is fetched again."""
-        access, build = self.access, self._dataset.build_of(file)
+        access, build = self._dataset.access, self._dataset.build_of(file)
         if not access.direct:
             opened: Opened = access.read(build, file, self._local)
             return opened
@@ -181,11 +182,20 @@ class Checked:
             yield
 
     def _look(self, file: File, key: str) -> Path | str:
-        access, build = self.access, self._dataset.build_of(file)
+        access, build = self._dataset.access, self._dataset.build_of(file)
         if access.direct:
             self._footer(source := access.source(build, file), key)
             return source.where
-        return access.whole(build, file)
+        path, size = self._dataset.local(file), -1
+        try:
+            path, size = access.read(build, file, lambda path: (path, os.stat(path).st_size))
+        except OSError as error:
+            raise self.damaged(
+                f"cannot be read: {error.strerror or error}; expected {file.bytes:,} bytes, {file.rows:,} rows", path
+            ) from error
+        if size != file.bytes:
+            raise self.damaged(f"has {size:,} bytes, and its manifest says {file.bytes:,}", path)
+        return path
 
     def _footer(self, source: Source, key: str) -> pq.FileMetaData:
         footer = self._footers.get(key) or source.footer(len(self._dataset.columns))
@@ -194,6 +204,14 @@ class Checked:
             while len(self._footers) > OPEN:
                 self._footers.popitem(last=False)
         return footer
+
+    def damaged(self, what: str, path: Path | str) -> DataError:
+        return DataError(
+            what,
+            hint=f"headrace datasets verify {self._dataset.name}@{self._dataset.version} finds all that is damaged; "
+            "restore the shard, or open another version",
+            where=str(path),
+        )
 
 
 class Shards:
@@ -211,7 +229,7 @@ class Shards:
         key = (group.file.sha256, group.number, column.name)  # builds have shards of the same path
         if key not in self._checked.known:
             path = self._checked.path(group.file)
-            with self._checked.access.decoding(path, group.file):
+            with self._named(path):
                 file = self._file(path, group.file)
                 found = file.pages(group.number, column) if isinstance(file, LocalShard) else None
             found = found if found and found.rows[-1] == group.rows else None
@@ -223,7 +241,7 @@ class Shards:
     def fill(self, group: Group, columns: Iterable[tuple[Pages, int]], targets: Sequence[Target]) -> None:
         """Read rows of columns to where they go. Raises DataError if the shard ends too early."""
         path = self._checked.path(group.file)
-        with self._checked.access.decoding(path, group.file):
+        with self._named(path):
             file = self._file(path, group.file)
             assert isinstance(file, LocalShard)
             file.fill(columns, targets)
@@ -231,19 +249,18 @@ class Shards:
     def read(self, group: Group, columns: Sequence[Column]) -> pa.Table:
         """Some columns of a row group. Raises DataError that names the shard if it cannot be decoded."""
         path = self._checked.path(group.file)
-        with self._checked.access.decoding(path, group.file):
+        with self._named(path):
             file = self._file(path, group.file)
             table = file.read_row_group(group.number, columns=[column.name for column in columns], use_threads=False)
         if table.num_rows != group.rows:
-            raise self._checked.access.damaged(
+            raise self._checked.damaged(
                 f"has {table.num_rows:,} rows in row group {group.number}, and its manifest says {group.rows:,}", path
             )
         return table
 
     def close(self) -> None:
-        with contextlib.ExitStack() as all_of_them:
-            while self._open:
-                all_of_them.callback(self._open.popitem()[1].close)
+        while self._open:
+            self._open.popitem()[1].close()
 
     def _file(self, path: Path | str, file: File) -> Opened:
         opened = self._open.get(path) or self._opened(path, file)
@@ -256,23 +273,30 @@ class Shards:
     def _opened(self, path: Path | str, file: File) -> Opened:
         opened = self._checked.open(file)
         try:
-            self._compare(opened, path, file)
+            self._check(opened, path, file)
         except BaseException:
             opened.close()
             raise
         return opened
 
-    def _compare(self, opened: Opened, path: Path | str, file: File) -> None:
-        """Raise DataError unless a shard has the row groups and the columns that its manifest says."""
-        damaged = self._checked.access.damaged
+    def _check(self, opened: Opened, path: Path | str, file: File) -> None:
         if (groups := opened.num_row_groups) != len(file.row_groups):
-            raise damaged(f"has {groups} row groups, and its manifest says {len(file.row_groups)}", path)
+            raise self._checked.damaged(f"has {groups} row groups, and its manifest says {len(file.row_groups)}", path)
         schema = opened.schema_arrow
         for field in self._checked.schema:
             at = schema.get_field_index(field.name)
             got = _spelled(schema.field(at)) if at >= 0 else "not there"
             if at < 0 or schema.field(at).type != field.type or schema.field(at).nullable != field.nullable:
-                raise damaged(f"column {field.name!r} is {got}, and its manifest says {_spelled(field)}", path)
+                raise self._checked.damaged(
+                    f"column {field.name!r} is {got}, and its manifest says {_spelled(field)}", path
+                )
+
+    @contextlib.contextmanager
+    def _named(self, path: Path | str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise self._checked.damaged(f"cannot be decoded: {error}", path) from error
 
 
 def _spelled(field: pa.Field) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +17,6 @@ import numpy.typing as npt
 
 from headrace.catalog.loader.columns import Column, Contents, Entry
 from headrace.catalog.loader.plan import Share
-from headrace.schemas.amounts import size as words
 from headrace.schemas.errors import RunError
 
 Array = npt.NDArray[Any]
@@ -138,14 +136,6 @@ class Slab:
         return np.concatenate([np.empty(0, column.dtype), *(values for _, values in parts)])
 
 
-def machine_bytes() -> int | None:
-    """The memory of this machine; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
 def aligned(size: int) -> Array:
     """Memory that begins with a page, of zeros.
 
@@ -154,7 +144,13 @@ def aligned(size: int) -> Array:
     from the system itself, because NumPy asks for huge pages: they have to be found and cleared first, and a process's
     first epoch took twice as long.
     """
-    return np.frombuffer(mmap.mmap(-1, max(size, 1), **_OWN), np.uint8, size)
+    try:
+        return np.frombuffer(mmap.mmap(-1, max(size, 1), **_OWN), np.uint8, size)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise RunError(
+            f"there is no memory for {size:,} bytes of batches",
+            hint="a smaller batch_size, fewer columns, or less in other processes",
+        ) from error
 
 
 class Memory:
@@ -187,13 +183,7 @@ class Pool:
         try:
             memory = self._free.pop()
         except IndexError:
-            try:
-                memory = self._allocate(self.size)
-            except (OSError, MemoryError, OverflowError) as error:
-                raise RunError(
-                    f"there is no memory for {words(self.size)} of batches: {error}",
-                    hint="a smaller batch_size, or fewer columns",
-                ) from error
+            memory = self._allocate(self.size)
         # An array on a memoryview is the end of its views' chain of bases, so that they keep it, not the memory alone.
         lent = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(lent, self._free.append, memory).atexit = False

@@ -6,15 +6,15 @@ import json
 from hashlib import sha256
 from typing import Any, Final
 
-from headrace.catalog.loader.order import Order, at_least, integer
+from headrace.catalog.loader.order import Order, at_least
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import UsageError
 
 FORMAT: Final = 1
 
+_TAKES: Final = "load_state_dict takes what state_dict() gave"
+
 _OPTIONS: Final = ("split", "batch_size", "lanes", "shuffle", "seed", "drop_last")
-_KEYS: Final = {*_OPTIONS, "format", "dataset", "version", "shards", "epoch", "step"}
-_HINT: Final = "load_state_dict takes what state_dict() gave"
 
 
 def source_of(dataset: Dataset, split: str) -> dict[str, Any]:
@@ -44,29 +44,23 @@ def state_of(source: dict[str, Any], order: Order, epoch: int, step: int) -> dic
     }
 
 
-def read_state(state: Any) -> dict[str, Any]:
-    """A state with Python's own numbers. Raises UsageError for what is none, and for one of another format."""
-    if not isinstance(state, dict):
-        raise UsageError(f"is no state of a loader: got a {type(state).__name__}, expected a dict", hint=_HINT)
-    found = {name: value if (number := integer(value)) is None else number for name, value in state.items()}
-    if "format" in found and integer(found["format"]) != FORMAT:  # before its other keys, which are those of its format
-        raise UsageError(
-            f"the state is of format {found['format']!r}; this headrace knows {FORMAT}",
-            hint="load it with the headrace that saved it, or begin anew",
-        )
-    lacks, more = (sorted(map(repr, keys)) for keys in (_KEYS - found.keys(), found.keys() - _KEYS))
-    if lacks or more:
-        words = [f"it lacks {', '.join(lacks)}"] if lacks else []
-        words += [f"it has {', '.join(more[:10])} besides"] if more else []
-        raise UsageError(f"is no state of a loader: {'; '.join(words)}", hint=_HINT)
-    return found
-
-
-def check_state(state: dict[str, Any], ours: dict[str, Any], steps: int) -> None:
+def check_state(state: Any, ours: dict[str, Any], steps: int) -> None:
     """Raise UsageError that names what a state was saved with and this loader does not have.
 
     Place and version may differ, as those of a copy do: the shards say what was read.
     """
+    if not isinstance(state, dict) or "format" not in state:
+        raise UsageError("is no state of a loader", hint=_TAKES)
+    if state["format"] != FORMAT:
+        raise UsageError(
+            f"the state is of format {state['format']!r}; this headrace knows {FORMAT}",
+            hint="load it by the headrace that saved it, or begin anew",
+        )
+    for what, names in {"no": ours.keys() - state.keys(), "also": state.keys() - ours.keys()}.items():
+        if names:
+            raise UsageError(
+                f"is no state of a loader: it has {what} {', '.join(sorted(map(str, names)))}", hint=_TAKES
+            )
     if state["shards"] != ours["shards"] and state["split"] == ours["split"]:
         raise UsageError(
             f"the state is of {state['dataset']}@{state['version']}, and this loader reads "

@@ -87,7 +87,7 @@ def cpu_read_rows(paths: Sequence[Path], row: str, first: int, last: int) -> pl.
             low, high = frame[row].search_sorted([first, last], side="left")
             parts.append(frame.slice(low, high - low).lazy())
     if scanned := [path for path in files if path.suffix == ".parquet"]:
-        parts.append(pl.scan_parquet(scanned).filter(pl.col(row) >= first, pl.col(row) < last))
+        parts.append(pl.scan_parquet(scanned, glob=False).filter(pl.col(row) >= first, pl.col(row) < last))
     return pl.concat(parts).sort(row) if len(files) > 1 else parts[0]
 
 

@@ -96,7 +96,7 @@ def with_text(table: pl.DataFrame) -> pl.DataFrame:
 def read_table(path: Path) -> pl.DataFrame:
     """A Parquet file, or a folder of parts in the order of their numbers; raises DataError."""
     try:
-        parts = [pl.read_parquet(file) for file in _files(path)]
+        parts = [pl.read_parquet(file, glob=False) for file in _files(path)]
         table = pl.concat(parts, how="vertical_relaxed")
     except (OSError, ValueError, pl.exceptions.PolarsError) as problem:
         raise DataError(f"cannot be read: {str(problem).splitlines()[0]}", where=str(path)) from None

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+from tests.catalog.loader.worlds import published
 
 from headrace.catalog import log
 from headrace.catalog.build import Build
@@ -236,10 +237,74 @@ def test_a_damaged_file_is_found_when_it_is_opened_if_that_is_asked_for(make: An
         open_dataset(catalog / "demo", verify="always").files("train")
     assert caught.value.where == str(shard)
     shard.unlink()
-    with pytest.raises(DataError, match=r"cannot be read: No such file or directory; expected [\d,]+ bytes, 4 rows"):
+    with pytest.raises(DataError, match=r"is missing; expected [\d,]+ bytes, 4 rows"):
         open_dataset(catalog / "demo", verify="always").local(checked.manifest.splits["train"].files[0])
     with pytest.raises(UsageError, match="verify='never' is not known"):
         open_dataset(catalog / "demo", verify="never")  # type: ignore[arg-type]
+
+
+def torn(data: bytes, _: bytes) -> bytes:
+    return data[:-40] + b"\xff" * 40
+
+
+def swapped(_: bytes, other: bytes) -> bytes:
+    return other
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (None, "is missing; expected {bytes} bytes, 6 rows"),
+        (torn, "cannot be read: .*; expected {bytes} bytes, 6 rows"),
+        (lambda data, _: data[: len(data) // 2], "cannot be read: .*; expected {bytes} bytes, 6 rows"),
+        (swapped, "has columns 'x' not as its manifest says; expected {bytes} bytes, 6 rows"),
+    ],
+)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_shard_that_cannot_be_read_is_named(tmp_path: Path, damage: Any, message: str, number: int) -> None:
+    ids = pa.table({"id": range(6), "x": [0.5] * 6})
+    dataset = published(tmp_path, (ids, [6]), (ids, [4, 2]))
+    other = published(tmp_path / "other", (pa.table({"id": range(6), "x": range(6)}), [6])).files("train")[0]
+    path = dataset.files("train")[number]
+    size = path.stat().st_size
+    if damage is None:
+        path.unlink()
+    else:
+        path.chmod(0o644)
+        path.write_bytes(damage(path.read_bytes(), other.read_bytes()))
+    found = open_dataset(tmp_path / "demo")  # a schema that was read is kept
+    for read in (found.arrow, found.to_polars, lambda split: found.torch(split, device="cpu")):
+        with pytest.raises(DataError, match=message.format(bytes=f"{size:,}")) as caught:
+            read("train")
+        assert caught.value.where == str(path)
+        assert "`headrace datasets verify` finds all such files" in str(caught.value.hint)
+
+
+def test_a_shard_with_other_rows_is_named(tmp_path: Path) -> None:
+    ids = pa.table({"id": range(6)})
+    dataset = published(tmp_path, (ids, [6]))
+    other = published(tmp_path / "other", (ids.slice(2), [4])).files("train")[0]
+    [path] = dataset.files("train")
+    path.chmod(0o644)
+    path.write_bytes(other.read_bytes())
+    for read in (dataset.arrow, dataset.to_polars):
+        with pytest.raises(DataError, match=r"has 4 rows; expected .* bytes, 6 rows"):
+            read("train")
+
+
+def test_columns_are_a_list_of_names(make: Any, catalog: Path) -> None:
+    make()
+    dataset = open_dataset(catalog / "demo")
+    for columns in ("id", 3, b"id", {"id"}):
+        with pytest.raises(UsageError, match=r"columns is .*; expected a list of names") as caught:
+            dataset.to_polars("train", columns)  # type: ignore[arg-type]
+        assert caught.value.hint == f"columns=[{columns!r}]"
+    assert list(dataset.torch("train", (name for name in ["late", "delay"]), "cpu")) == ["late", "delay"]  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="demo@1 has no column 3; there are"):
+        dataset.to_polars("train", [3])  # type: ignore[list-item]
+    for split in (3, ["train"]):
+        with pytest.raises(UsageError, match=r"demo@1 has no split (3|\['train'\])"):
+            dataset.to_polars(split)  # type: ignore[arg-type]
 
 
 def test_a_catalog_behind_a_link_is_fine(make: Any, catalog: Path, tmp_path: Path) -> None:

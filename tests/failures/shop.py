@@ -63,6 +63,23 @@ class Shop:
         default_factory=lambda: frozenset(p.pid for p in psutil.Process().children(recursive=True))
     )
 
+    @classmethod
+    def at(cls, folder: Path, *steps: dict[str, Any], parts: int = PARTS) -> Shop:
+        """Some files, and a pipeline with these steps and a split by hash."""
+        plain = {
+            "name": "shop",
+            "source": {"path": "data", "root": str(folder)},
+            "contract": {"name": "sales", "columns": [dict(c) for c in COLUMNS.values()], "primary_key": ["id"]},
+            "steps": list(steps),
+            "target": "late",
+            "split": {"by": "hash", "columns": ["id"], "fractions": {"train": 0.7, "test": 0.3}},
+        }
+        made = cls(folder, plain)
+        made.source.mkdir()
+        for part in range(parts):
+            made.write(rows(part), f"part-{part}.parquet")
+        return made
+
     @property
     def source(self) -> Path:
         return self.folder / "data"

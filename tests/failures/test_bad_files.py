@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.failures.conftest import Refusals, Shop, rows
+from tests.failures.shop import Refusals, Shop, rows
 
 from headrace.schemas.errors import DataError
 

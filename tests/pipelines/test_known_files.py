@@ -181,3 +181,33 @@ def test_a_bad_file_that_was_mended_is_read_and_no_longer_listed(pipeline: Pipel
     assert quality is not None
     assert [file.path for file in quality.bad_files] == ["a/worse.parquet"]
     assert ids(catalog) == list(range(40))
+
+
+def test_of_many_bad_files_the_first_are_named(pipeline: Pipeline, tmp_path: Path) -> None:
+    source = pipeline.source.model_copy(update={"on_bad_file": "quarantine"})
+    pipeline, catalog = pipeline.model_copy(update={"source": source}), tmp_path / "c"
+    for number in range(7):
+        (Path(source.root) / "a" / f"bad-{number}.parquet").write_bytes(b"")
+    run(pipeline, catalog)
+    (note,) = run(pipeline, catalog, append=True).notes
+    assert note.endswith("a/bad-3.parquet, a/bad-4.parquet, ..., which cannot be read")
+
+
+def test_a_file_without_rows_is_not_missed(pipeline: Pipeline, tmp_path: Path) -> None:
+    catalog, root = tmp_path / "c", Path(pipeline.source.root)
+    PLAIN.clear().write_parquet(root / "a" / "none.parquet")
+    run(pipeline, catalog)
+    part(root / "a" / "part-1.parquet", 20)
+    run(pipeline, catalog, append=True)
+    (root / "a" / "none.parquet").unlink()
+    assert run(pipeline, catalog).notes == ()
+
+
+def test_a_file_whose_name_is_a_pattern_of_anothers_is_read_itself(pipeline: Pipeline, tmp_path: Path) -> None:
+    catalog, root = tmp_path / "published [new]", Path(pipeline.source.root)
+    part(root / "a" / "part-[0].parquet", 20)
+    run(pipeline, catalog)
+    part(root / "b [2]" / "part-0.parquet", 40)
+    run(pipeline, catalog, append=True)
+    assert names(catalog) == ["a/part-0.parquet", "a/part-[0].parquet", "b [2]/part-0.parquet"]
+    assert ids(catalog) == list(range(60))

@@ -33,6 +33,11 @@ def test_footer_gives_rows_row_groups_and_dtypes(good: Path) -> None:
         assert sum(group.column_bytes.values()) == group.bytes > 0
 
 
+def test_a_name_is_never_read_as_a_pattern(tmp_path: Path) -> None:
+    write(tmp_path / "x1.parquet", pa.table({"a": [1]}))
+    assert read_footer(write(tmp_path / "x[1].parquet", pa.table({"b": ["y"]}))).schema == {"b": pl.String()}
+
+
 def test_bytes_of_nested_columns_are_those_of_their_leaves(tmp_path: Path) -> None:
     struct = pa.array([{"x": 1, "y": {"z": "long text" * 100}}] * 3)
     mapping = pa.array([[("k", 1)]] * 3, pa.map_(pa.string(), pa.int64()))

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from tests.catalog.conftest import FRAME, fill
-from tests.failures.shop import COLUMNS, Shop, rows
+from tests.failures.shop import Shop
 from tests.stores.servers import CREDENTIALS, Moto, moto_server
 
 from headrace.catalog import remote
@@ -76,21 +76,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("PREFECT_API_URL", "")
     monkeypatch.delenv("HEADRACE_CATALOG", raising=False)
     monkeypatch.chdir(tmp_path)
-    made = Shop(
+    return Shop.at(
         tmp_path,
-        {
-            "name": "shop",
-            "source": {"path": "data", "root": str(tmp_path)},
-            "contract": {"name": "sales", "columns": [dict(c) for c in COLUMNS.values()], "primary_key": ["id"]},
-            "steps": [
-                {"FillNull": {"columns": ["price"], "statistic": "median"}},
-                {"Categorify": {"columns": ["city"], "previous": "latest"}},
-            ],
-            "target": "late",
-            "split": {"by": "hash", "columns": ["id"], "fractions": {"train": 0.7, "test": 0.3}},
-        },
+        {"FillNull": {"columns": ["price"], "statistic": "median"}},
+        {"Categorify": {"columns": ["city"], "previous": "latest"}},
+        parts=2,
     )
-    made.source.mkdir()
-    made.write(rows(0), "part-0.parquet")
-    made.write(rows(1), "part-1.parquet")
-    return made

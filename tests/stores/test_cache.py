@@ -117,20 +117,6 @@ def test_a_file_damaged_in_the_cache_is_fetched_again(opened: Opened, catalog: s
     assert open_dataset(f"{catalog}/demo", verify="always").local(shard).read_bytes() == data
 
 
-def test_a_file_damaged_in_the_cache_alone_is_named_with_what_fetches_it_again(opened: Opened, catalog: str) -> None:
-    """It has its size, so that it is not looked at again."""
-    dataset, shard, _ = opened
-    path = dataset.local(shard)
-    path.chmod(0o644)
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
-    for read in (dataset.to_polars, dataset.arrow, lambda split: list(dataset.numpy_loader(split, batch_size=4))):
-        with pytest.raises(DataError, match="cannot be decoded: ") as caught:
-            read("train")
-        assert caught.value.where == str(path)
-        assert caught.value.hint.endswith('what is damaged in the cache alone is fetched again by verify="always"')
-    assert open_dataset(f"{catalog}/demo", verify="always").to_polars("train").equals(FRAME)
-
-
 def test_a_disk_that_is_full(opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dataset, shard, _ = opened
 

@@ -66,7 +66,7 @@ def tag(dataset: str, name: str | None, version: str | None, delete: bool, expec
 
 
 def _list(found: Located, name: str | None = None) -> None:
-    from headrace.catalog.names import near
+    from headrace.catalog.dataset import near
     from headrace.catalog.refs import refs
     from headrace.catalog.retired import retirement
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.catalog.loader.worlds import published
 
 from headrace.catalog.loader import feed
 from headrace.catalog.loader.band import Band
-from headrace.catalog.loader.shards import Checked, LocalShard, Shards, groups_of
+from headrace.catalog.loader.shards import Shards
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import DataError, RunError
-
-PARQUET_FILE = pq.ParquetFile
 
 
 def threads() -> list[threading.Thread]:
@@ -99,6 +96,21 @@ def test_threads_that_end_without_a_word_are_noticed(demo: Dataset, monkeypatch:
         list(demo.numpy_loader("train", batch_size=80))
 
 
+def test_a_thread_that_cannot_let_go_at_the_end_takes_no_row_away(
+    demo: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(shards: Shards) -> None:
+        original(shards)
+        raise OSError("stuck")
+
+    original, told = Shards.close, []
+    monkeypatch.setattr(Shards, "close", fail)
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    found = np.concatenate([batch["id"] for batch in demo.numpy_loader("train", batch_size=80, threads=1)])
+    assert sorted(found.tolist()) == list(range(4_000))
+    assert told == []
+
+
 def shard(dataset: Dataset, number: int = 1) -> Path:
     path = dataset.files("train")[number]
     path.chmod(0o644)
@@ -113,6 +125,23 @@ def test_a_missing_shard_is_named_with_what_was_expected(demo: Dataset) -> None:
         list(demo.numpy_loader("train", batch_size=80))
     assert caught.value.where == str(path)
     assert caught.value.hint.startswith("headrace datasets verify ")
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+@pytest.mark.parametrize("torn", [True, False])
+def test_a_shard_that_is_refused_is_closed(demo: Dataset, checksums: bool, torn: bool) -> None:
+    path, split = shard(demo), demo.manifest.splits["train"]
+    if torn:
+        path.write_bytes(b"\0" * path.stat().st_size)
+    else:
+        files = [file.model_copy(update={"row_groups": (2_000,)}) for file in split.files]
+        splits = {"train": split.model_copy(update={"files": tuple(files)})}
+        demo = replace(demo, manifest=demo.manifest.model_copy(update={"splits": splits}))
+    with pytest.raises(DataError):
+        list(demo.numpy_loader("train", batch_size=80, page_checksums=checksums))
+    gc.collect()
+    opened = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in opened if name.startswith(str(demo.folder))]
 
 
 def test_a_shard_of_another_size_is_refused_before_it_is_read(demo: Dataset) -> None:
@@ -150,75 +179,6 @@ def test_page_checksums_find_a_flipped_bit(demo: Dataset) -> None:
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"cannot be decoded: .*CRC"):
         list(demo.numpy_loader("train", batch_size=80, page_checksums=True))
-
-
-@pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> list[LocalShard]:
-    """Shards that were closed."""
-    found: list[LocalShard] = []
-    close = LocalShard.close
-    monkeypatch.setattr(LocalShard, "close", lambda shard: (close(shard), found.append(shard)))
-    return found
-
-
-def test_a_shard_that_is_refused_is_closed(demo: Dataset, closed: list[LocalShard]) -> None:
-    checked = Checked(demo, pa.schema([pa.field("x", pa.string())]), False, {})
-    group = groups_of(demo.manifest.splits["train"].files)[0]
-    with pytest.raises(DataError, match="column 'x' is float without nulls, and its manifest says string"):
-        Shards(checked).read(group, [])
-    assert len(closed) == 1
-
-
-def test_a_shard_that_cannot_be_opened_twice_is_closed(demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once by Arrow, once for what is read into place."""
-    opened: list[pq.ParquetFile] = []
-
-    def note(*arguments: Any, **options: Any) -> pq.ParquetFile:
-        opened.append(PARQUET_FILE(*arguments, **options))
-        return opened[0]
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    path = shard(demo)
-    monkeypatch.setattr(pq, "ParquetFile", note)
-    monkeypatch.setattr(Path, "open", fail)
-    with pytest.raises(OSError, match="Too many open files"):
-        LocalShard(path, page_checksums=False)
-    assert [file.closed for file in opened] == [True]
-
-
-def unclosable(monkeypatch: pytest.MonkeyPatch) -> None:
-    close = LocalShard.close
-
-    def fail(shard: LocalShard) -> None:
-        close(shard)
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(LocalShard, "close", fail)
-
-
-def test_a_shard_that_cannot_be_closed_is_told_at_the_end(
-    demo: Dataset, monkeypatch: pytest.MonkeyPatch, closed: list[LocalShard]
-) -> None:
-    unclosable(monkeypatch)
-    batches = []
-    with pytest.raises(RunError, match=r"a thread of the loader failed: OSError: \[Errno 5\] Input/output error"):
-        batches.extend(demo.numpy_loader("train", batch_size=80, threads=1))
-    assert len(batches) == 50
-    assert len(closed) == len(demo.files("train"))  # the others are, all the same
-    assert not threads()
-
-
-def test_the_first_error_is_told_though_closing_fails_too(demo: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
-        raise ValueError("the first")
-
-    unclosable(monkeypatch)
-    monkeypatch.setattr(Band, "write", fail)
-    with pytest.raises(RunError, match="a thread of the loader failed: ValueError: the first"):
-        list(demo.numpy_loader("train", batch_size=80, threads=1, shuffle="rows"))
-    assert not threads()
 
 
 INTERRUPTED = """

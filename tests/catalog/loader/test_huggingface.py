@@ -13,7 +13,7 @@ from tests.catalog.loader.training import STEPS, dataset
 from transformers import TrainingArguments
 
 from headrace.catalog.loader.huggingface import PLACE, LoaderTrainer
-from headrace.schemas.errors import UsageError
+from headrace.schemas.errors import DataError, UsageError
 
 pytestmark = [
     pytest.mark.slow,  # importing transformers takes seconds
@@ -70,17 +70,10 @@ def test_a_run_learns_and_one_that_goes_on_sees_what_was_left(tmp_path: Path) ->
     (tmp_path / "cut" / f"checkpoint-{steps}").rename(tmp_path / "kept")
     trained(tmp_path, elsewhere, "other", resume=str(tmp_path / "kept"), **schedule)
     assert elsewhere.seen == resumed.seen
-    for content, message in {
-        '{"format": 1, "epo': "does not say where the loader was: Unterminated string",
-        "": "does not say where the loader was: Expecting value",
-        b"\xff\xfe": "does not say where the loader was: 'utf-8' codec",
-        "[]": "is no state of a loader: got a list, expected a dict",
-        json.dumps({**place, "format": 2}): "the state is of format 2; this headrace knows 1",
-    }.items():
-        (tmp_path / "kept" / PLACE).write_bytes(content if isinstance(content, bytes) else content.encode())
-        with pytest.raises(UsageError, match=message) as caught:
+    for cut in ("", '{"epoch": 1', "\0"):
+        (tmp_path / "kept" / PLACE).write_text(cut)
+        with pytest.raises(DataError, match="is not the JSON that says where the loader was"):
             trained(tmp_path, Network(), "other", resume=str(tmp_path / "kept"), **schedule)
-        assert caught.value.where == str(tmp_path / "kept" / PLACE)
     (tmp_path / "kept" / PLACE).unlink()
     with pytest.raises(UsageError, match=r"there is no loader\.json"):
         trained(tmp_path, Network(), "other", resume=str(tmp_path / "kept"), **schedule)

@@ -110,13 +110,12 @@ def test_the_epoch_that_is_gone_on_with_may_be_set_again(demo: Dataset) -> None:
         ({"split": "test"}, "other options: split was 'test', is 'train'"),
         ({"drop_last": "pad"}, "other options: drop_last was 'pad', is True"),
         ({"shards": "0"}, "the shards of 'train' differ"),
-        ({"format": 2}, "the state is of format 2; this headrace knows 1"),
-        ({"format": 2, "more": 1, "lanes": 0}, "the state is of format 2; this headrace knows 1"),
-        ({"format": True}, "the state is of format True; this headrace knows 1"),
+        ({"format": 2, "more": 1}, "the state is of format 2; this headrace knows 1"),
         ({"step": 21}, "the state is of step 21, and an epoch has 20"),
         ({"step": -1}, "step is -1; expected a whole number from 0"),
         ({"epoch": None}, "epoch is None; expected a whole number from 0"),
-        ({"more": 1}, "is no state of a loader: it has 'more' besides$"),
+        ({"lanes": 2**70}, "lanes was 1180591620717411303424, is 4"),
+        ({"more": 1}, "is no state of a loader: it has also more"),
     ],
 )
 def test_a_state_of_another_loader_is_refused_by_name(demo: Dataset, change: dict[str, Any], message: str) -> None:
@@ -130,16 +129,15 @@ def test_a_state_of_another_loader_is_refused_by_name(demo: Dataset, change: dic
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        (None, "got a NoneType, expected a dict"),
-        ([], "got a list, expected a dict"),
-        ("{}", "got a str, expected a dict"),
-        ({"format": 1, "epoch": 0, 7: 7}, "it lacks 'batch_size', .*; it has 7 besides"),
+        (None, "is no state of a loader"),
+        ("{}", "is no state of a loader"),
+        ({}, "is no state of a loader"),
+        ({"format": 1, "epoch": 3}, "is no state of a loader: it has no batch_size, dataset, drop_last, "),
     ],
 )
 def test_what_is_no_state_is_refused(demo: Dataset, state: Any, message: str) -> None:
-    with pytest.raises(UsageError, match=f"^is no state of a loader: {message}") as caught:
-        demo.numpy_loader("train", batch_size=40).load_state_dict(state)
-    assert caught.value.hint == "load_state_dict takes what state_dict() gave"
+    with pytest.raises(UsageError, match=message):
+        demo.numpy_loader("train", **OPTIONS).load_state_dict(state)
 
 
 def test_a_state_of_another_version_names_both(demo: Dataset, tmp_path: Path) -> None:
