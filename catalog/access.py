@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalog.arrow_schema import ArrowField, differing
-from headrace.catalog.cache import DAMAGED, Cache
+from headrace.catalog.cache import Cache
 from headrace.catalog.direct import Source
 from headrace.catalog.files import sha256_of
 from headrace.catalog.place import Place
@@ -22,6 +22,9 @@ from headrace.catalog.records import File, FileRef
 from headrace.catalog.store import open_store
 from headrace.catalog.stored import object_name, safe_path
 from headrace.schemas.errors import CapabilityError, DataError
+
+UNREADABLE: Final = (OSError, pa.ArrowException, UnicodeDecodeError)
+"""What Arrow raises over damaged files; the last for names of columns."""
 
 TOGETHER: Final = 2
 """Files that are fetched at once, each by several requests."""
@@ -36,8 +39,8 @@ class Access:
 
     Parameters
     ----------
-    place
-        `<catalog>/<dataset>`.
+    place, version
+        `<catalog>/<dataset>`, and which one is read: for messages.
     cache
         Where files of an object store are kept; nothing on disk is ever copied. None keeps none: what is wanted of a
         shard is read straight from the store.
@@ -46,6 +49,7 @@ class Access:
     """
 
     place: Place
+    version: int
     cache: Cache | None
     always: bool = False
     _seen: set[str] = field(default_factory=set, compare=False, repr=False)
@@ -92,9 +96,9 @@ class Access:
         with self.reading(build, file):
             table: pa.Table = self.read(build, file, lambda path: pq.ParquetFile(path).read(columns=columns))
         if wrong := differing(fields, columns, table.schema):
-            raise self._damaged(build, file, f"has columns {', '.join(wrong)} not as its manifest says")
+            raise self._unexpected(build, file, f"has columns {', '.join(wrong)} not as its manifest says")
         if table.num_rows != file.rows:
-            raise self._damaged(build, file, f"has {table.num_rows:,} rows")
+            raise self._unexpected(build, file, f"has {table.num_rows:,} rows")
         return table
 
     @contextlib.contextmanager
@@ -103,16 +107,27 @@ class Access:
         try:
             yield
         except FileNotFoundError as error:
-            raise self._damaged(build, file, "is missing") from error
-        except (OSError, pa.ArrowException) as error:
-            raise self._damaged(build, file, f"cannot be read: {error}") from error
+            raise self._unexpected(build, file, "is missing") from error
+        except UNREADABLE as error:
+            if isinstance(error, MemoryError):
+                raise
+            raise self._unexpected(build, file, f"cannot be read: {error}") from error
 
-    def _damaged(self, build: str, file: FileRef, what: str) -> DataError:
+    def _unexpected(self, build: str, file: FileRef, what: str) -> DataError:
         rows = f", {file.rows:,} rows" if isinstance(file, File) else ""
+        return self.damaged(f"{what}; expected {file.bytes:,} bytes{rows}", self.where(build, file))
+
+    def where(self, build: str, file: FileRef) -> str:
+        """Where a file lies, for messages."""
+        return str(self.place / "builds" / build / file.path)
+
+    def damaged(self, what: str, where: Path | str) -> DataError:
+        """The error for a file that is not what its manifest says."""
         return DataError(
-            f"{what}; expected {file.bytes:,} bytes{rows}",
-            hint=DAMAGED,
-            where=str(self.place / "builds" / build / file.path),
+            what,
+            hint=f"headrace datasets verify {self.place.name}@{self.version} finds all that is damaged; "
+            "restore the file from a copy, or open another version",
+            where=str(where),
         )
 
     def source(self, build: str, file: File) -> Source:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from headrace.catalog import device as devices
 from headrace.catalog.access import Access
 from headrace.catalog.cache import Cache, cache_folder, cache_limit
+from headrace.catalog.frames import polars_frame
 from headrace.catalog.loader import loaders
 from headrace.catalog.log import CommitRecord
 from headrace.catalog.manifest import Manifest, Role, Split
@@ -153,7 +154,7 @@ class Dataset:
     @cached_property
     def access(self) -> Access:
         """How its files are reached."""
-        return Access(self.place, self.cache, always=self.verify == "always")
+        return Access(self.place, self.version, self.cache, always=self.verify == "always")
 
     def scan(self, split: str | None = None) -> pl.LazyFrame:
         """The rows of a split as a lazy frame, or those of all splits in order. Rows keep the published order."""
@@ -176,17 +177,9 @@ class Dataset:
             assert isinstance(frame, pl.DataFrame)
             return frame
         known = self.known(self.columns if columns is None else columns)
-        try:
-            try:
-                frame = self.scan(split).select(known).collect()
-            except FileNotFoundError:
-                frame = self.scan(split).select(known).collect()  # removed from the cache meanwhile
-        except (OSError, pl.exceptions.PolarsError):
-            self.arrow(split, known)  # names the shard
-            raise
-        if known and frame.height != sum(file.rows for _, file in self._shards(split)):
-            self.arrow(split, known)
-        return frame
+        if not (shards := self._shards(split)):
+            return self._empty().select(known)
+        return polars_frame(self.access, shards, self.manifest.arrow_schema, known)
 
     def arrow(self, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split, or of all splits in order, as an Arrow table; REQUIRED columns are not nullable.

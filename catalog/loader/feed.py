@@ -6,7 +6,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,11 +120,18 @@ class Feed:
     # In the threads.
 
     def _run(self) -> None:
+        shards = Shards(self._work.shards)
+        with self._noted():
+            filler = Filler(self._work.shape, shards, lambda: self._stopped)
+            while (task := self._claimed()) is not None:
+                self._do(task, filler)
+        with self._noted():  # apart, so that it does not hide what failed before
+            shards.close()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
         try:
-            with closing(Shards(self._work.shards)) as shards:
-                filler = Filler(self._work.shape, shards, lambda: self._stopped)
-                while (task := self._claimed()) is not None:
-                    self._do(task, filler)
+            yield
         except BaseException as error:
             with self._changed:
                 self._problem = self._problem or error

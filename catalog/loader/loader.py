@@ -14,9 +14,10 @@ from headrace.catalog.loader.options import Options
 from headrace.catalog.loader.order import Order, at_least, check_world, default_lanes, integer
 from headrace.catalog.loader.plan import Plan
 from headrace.catalog.loader.shards import Checked, Known, groups_of
-from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned
-from headrace.catalog.loader.state import check_state, source_of, state_of
+from headrace.catalog.loader.slab import Allocate, Pool, Shape, aligned, machine_bytes
+from headrace.catalog.loader.state import check_format, check_state, source_of, state_of
 from headrace.catalog.reader import Dataset
+from headrace.schemas.amounts import size as words
 from headrace.schemas.errors import UsageError
 
 Deliver = Callable[[Iterator[Batch]], Iterator[Batch]]
@@ -58,6 +59,7 @@ class Loader:
         if options.prefetch is not None:
             at_least("prefetch", options.prefetch, 0)
         self._check_steps()
+        self._check_memory()
 
     @property
     def epoch(self) -> int:
@@ -99,12 +101,12 @@ class Loader:
         No row before that step is read. A loader that was made without `lanes` takes those of the state. Where the
         dataset lies, and which version it is, does not matter if the split has the same shards.
         """
+        check_format(state)
         order = self._order
-        if isinstance(state, dict):
-            state = {name: value if (number := integer(value)) is None else number for name, value in state.items()}
-            if self._options.lanes is None and isinstance(state.get("lanes"), int):
-                order = replace(order, lanes=state["lanes"])
-                check_world(order, self._options.rank, self._options.world_size)
+        state = {name: value if (number := integer(value)) is None else number for name, value in state.items()}
+        if self._options.lanes is None and isinstance(state.get("lanes"), int):
+            order = replace(order, lanes=state["lanes"])
+            check_world(order, self._options.rank, self._options.world_size)
         check_state(state, state_of(self._source, order, 0, 0), self._plan(order).steps)
         self._order = order
         self._go_to(state["epoch"], state["step"])
@@ -167,6 +169,19 @@ class Loader:
                 f"{rows:,} rows make no batch of {self._order.batch_size:,}, and drop_last=True drops them all",
                 hint=f'batch_size={rows} or less, or drop_last=False or "pad"',
                 where=where,
+            )
+
+    def _check_memory(self) -> None:
+        """Of one step: padding is written, and a system may promise memory that it has not."""
+        share = self._plan().share(self._options.rank, self._options.world_size)
+        size, has = Shape(self._contents, share.slots, share.width, 1).bytes, machine_bytes()
+        if has is not None and size > has:
+            padded = self._order.drop_last == "pad"
+            raise UsageError(
+                f"a batch has {share.slots * share.width:,} rows for this rank, which take {words(size)}, "
+                f"and this machine has {words(has)}",
+                hint="a smaller batch_size" + (", or drop_last=False, which pads none" if padded else ""),
+                where=f"{self._dataset.name}@{self._dataset.version} {self._split}",
             )
 
 

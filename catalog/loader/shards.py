@@ -20,12 +20,12 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headrace.catalog.access import UNREADABLE
 from headrace.catalog.direct import DirectShard, Source
 from headrace.catalog.loader.columns import Column
 from headrace.catalog.loader.plain import Pages, Target, fill, pages_of
 from headrace.catalog.reader import Dataset
 from headrace.catalog.records import File
-from headrace.schemas.errors import DataError
 
 OPEN: Final = 128
 """Shards that a thread keeps open."""
@@ -144,6 +144,7 @@ class Checked:
         self.page_checksums = page_checksums
         self.fetches = dataset.place.remote and not dataset.access.direct
         self.known = known
+        self.access = dataset.access
         self._dataset = dataset
         self._paths: dict[str, Path | str] = {}
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
@@ -162,7 +163,7 @@ class Checked:
 
     def open(self, file: File) -> Opened:
         """For one thread. A file that was removed from the cache since `path` named it is fetched again."""
-        access, build = self._dataset.access, self._dataset.build_of(file)
+        access, build = self.access, self._dataset.build_of(file)
         if not access.direct:
             opened: Opened = access.read(build, file, self._local)
             return opened
@@ -182,7 +183,7 @@ class Checked:
             yield
 
     def _look(self, file: File, key: str) -> Path | str:
-        access, build = self._dataset.access, self._dataset.build_of(file)
+        access, build = self.access, self._dataset.build_of(file)
         if access.direct:
             self._footer(source := access.source(build, file), key)
             return source.where
@@ -190,11 +191,11 @@ class Checked:
         try:
             path, size = access.read(build, file, lambda path: (path, os.stat(path).st_size))
         except OSError as error:
-            raise self.damaged(
+            raise self.access.damaged(
                 f"cannot be read: {error.strerror or error}; expected {file.bytes:,} bytes, {file.rows:,} rows", path
             ) from error
         if size != file.bytes:
-            raise self.damaged(f"has {size:,} bytes, and its manifest says {file.bytes:,}", path)
+            raise self.access.damaged(f"has {size:,} bytes, and its manifest says {file.bytes:,}", path)
         return path
 
     def _footer(self, source: Source, key: str) -> pq.FileMetaData:
@@ -204,14 +205,6 @@ class Checked:
             while len(self._footers) > OPEN:
                 self._footers.popitem(last=False)
         return footer
-
-    def damaged(self, what: str, path: Path | str) -> DataError:
-        return DataError(
-            what,
-            hint=f"headrace datasets verify {self._dataset.name}@{self._dataset.version} finds all that is damaged; "
-            "restore the shard, or open another version",
-            where=str(path),
-        )
 
 
 class Shards:
@@ -253,14 +246,15 @@ class Shards:
             file = self._file(path, group.file)
             table = file.read_row_group(group.number, columns=[column.name for column in columns], use_threads=False)
         if table.num_rows != group.rows:
-            raise self._checked.damaged(
+            raise self._checked.access.damaged(
                 f"has {table.num_rows:,} rows in row group {group.number}, and its manifest says {group.rows:,}", path
             )
         return table
 
     def close(self) -> None:
-        while self._open:
-            self._open.popitem()[1].close()
+        with contextlib.ExitStack() as each:  # also those after one that fails
+            while self._open:
+                each.callback(self._open.popitem()[1].close)
 
     def _file(self, path: Path | str, file: File) -> Opened:
         opened = self._open.get(path) or self._opened(path, file)
@@ -281,13 +275,15 @@ class Shards:
 
     def _check(self, opened: Opened, path: Path | str, file: File) -> None:
         if (groups := opened.num_row_groups) != len(file.row_groups):
-            raise self._checked.damaged(f"has {groups} row groups, and its manifest says {len(file.row_groups)}", path)
+            raise self._checked.access.damaged(
+                f"has {groups} row groups, and its manifest says {len(file.row_groups)}", path
+            )
         schema = opened.schema_arrow
         for field in self._checked.schema:
             at = schema.get_field_index(field.name)
             got = _spelled(schema.field(at)) if at >= 0 else "not there"
             if at < 0 or schema.field(at).type != field.type or schema.field(at).nullable != field.nullable:
-                raise self._checked.damaged(
+                raise self._checked.access.damaged(
                     f"column {field.name!r} is {got}, and its manifest says {_spelled(field)}", path
                 )
 
@@ -295,8 +291,10 @@ class Shards:
     def _named(self, path: Path | str) -> Iterator[None]:
         try:
             yield
-        except (OSError, pa.ArrowException) as error:
-            raise self._checked.damaged(f"cannot be decoded: {error}", path) from error
+        except UNREADABLE as error:
+            if isinstance(error, MemoryError):
+                raise
+            raise self._checked.access.damaged(f"cannot be decoded: {error}", path) from error
 
 
 def _spelled(field: pa.Field) -> str:

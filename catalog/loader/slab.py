@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -134,6 +135,14 @@ class Slab:
         """The values of a slot's lists in the order of their rows."""
         parts = sorted(self._values.get((column.name, slot), []), key=itemgetter(0))
         return np.concatenate([np.empty(0, column.dtype), *(values for _, values in parts)])
+
+
+def machine_bytes() -> int | None:
+    """The memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def aligned(size: int) -> Array:

@@ -44,18 +44,22 @@ def state_of(source: dict[str, Any], order: Order, epoch: int, step: int) -> dic
     }
 
 
-def check_state(state: Any, ours: dict[str, Any], steps: int) -> None:
-    """Raise UsageError that names what a state was saved with and this loader does not have.
-
-    Place and version may differ, as those of a copy do: the shards say what was read.
-    """
+def check_format(state: Any) -> None:
+    """Raise UsageError for what is no state, or of another format: before any of it is believed."""
     if not isinstance(state, dict) or "format" not in state:
         raise UsageError("is no state of a loader", hint=_TAKES)
-    if state["format"] != FORMAT:
+    if isinstance(state["format"], bool) or state["format"] != FORMAT:
         raise UsageError(
             f"the state is of format {state['format']!r}; this headrace knows {FORMAT}",
             hint="load it by the headrace that saved it, or begin anew",
         )
+
+
+def check_state(state: dict[str, Any], ours: dict[str, Any], steps: int) -> None:
+    """Raise UsageError that names what a state was saved with and this loader does not have.
+
+    Place and version may differ, as those of a copy do: the shards say what was read.
+    """
     for what, names in {"no": ours.keys() - state.keys(), "also": state.keys() - ours.keys()}.items():
         if names:
             raise UsageError(

@@ -277,7 +277,59 @@ def test_a_shard_that_cannot_be_read_is_named(tmp_path: Path, damage: Any, messa
         with pytest.raises(DataError, match=message.format(bytes=f"{size:,}")) as caught:
             read("train")
         assert caught.value.where == str(path)
-        assert "`headrace datasets verify` finds all such files" in str(caught.value.hint)
+        assert caught.value.hint.startswith("headrace datasets verify demo@1 finds all that is damaged")
+
+
+def test_what_polars_alone_cannot_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter of what wrote the file that is no letter any more; a panic, which no error of Polars' is."""
+    dataset = published(tmp_path, *[(pa.table({"id": range(6)}), [6])] * 2)
+    path = dataset.files("train")[1]
+    path.chmod(0o644)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"parquet-cpp", b"\xffarquet-cpp"))
+    with pytest.raises(DataError, match=r"cannot be read by Polars: .*utf8") as caught:
+        dataset.to_polars("train")
+    assert caught.value.where == str(path)
+    path.write_bytes(data)
+    scan = pl.scan_parquet
+
+    def panic(paths: list[Path], **options: Any) -> pl.LazyFrame:
+        if path in paths:
+            raise pl.exceptions.PanicException("range end index 9 out of range")
+        return scan(paths, **options)
+
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    with pytest.raises(DataError, match=r"cannot be read by Polars: range end index") as caught:
+        dataset.to_polars("train")
+    assert caught.value.where == str(path)
+
+
+def test_a_name_in_a_footer_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    dataset = published(tmp_path, (pa.table({"id": range(6)}), [6]))
+    [path] = dataset.files("train")
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"\x02id", b"\x02i\xff"))
+    for read in (dataset.arrow, dataset.to_polars, lambda split: list(dataset.numpy_loader(split, batch_size=6))):
+        with pytest.raises(DataError, match=r"cannot be (read|decoded): ") as caught:
+            read("train")
+        assert caught.value.where == str(path)
+
+
+def test_an_error_of_polars_that_no_shard_explains_stays_as_it_is(
+    make: Any, catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make()
+    scan = pl.scan_parquet
+
+    def fail(paths: list[Path], **options: Any) -> pl.LazyFrame:
+        if calls.append(paths) or len(calls) == 1:
+            raise pl.exceptions.ComputeError("another matter")
+        return scan(paths, **options)
+
+    calls: list[Any] = []
+    monkeypatch.setattr(pl, "scan_parquet", fail)
+    with pytest.raises(pl.exceptions.ComputeError, match="another matter"):
+        open_dataset(catalog / "demo").to_polars("train")
 
 
 def test_a_shard_with_other_rows_is_named(tmp_path: Path) -> None:

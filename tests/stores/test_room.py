@@ -7,9 +7,9 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +18,7 @@ from tests.stores.servers import Moto
 
 from headrace import open_dataset
 from headrace.catalog import room
+from headrace.catalog.access import Access
 from headrace.catalog.cache import Cache, cache_limit
 from headrace.catalog.reader import Dataset
 from headrace.catalog.room import alone, size_of
@@ -235,18 +236,18 @@ def test_a_path_that_is_gone_when_it_is_opened_is_fetched_again(uri: str, tmp_pa
 def test_paths_that_are_gone_when_polars_opens_them_are_fetched_again(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan, calls = Dataset.scan, []
+    fetched, calls = Access.locals, []
 
-    def removing(dataset: Dataset, split: str | None = None) -> pl.LazyFrame:
-        calls.append(split)
-        found = scan(dataset, split)
+    def removing(access: Access, files: Any) -> list[Path]:
+        calls.append(len(files))
+        found = fetched(access, files)
         if len(calls) == 1:
             shutil.rmtree(tmp_path / "cache")
         return found
 
-    monkeypatch.setattr(Dataset, "scan", removing)
+    monkeypatch.setattr(Access, "locals", removing)
     assert open_dataset(uri).to_polars("train", ["id"])["id"].to_list() == list(range(ROWS))
-    assert calls == ["train", "train"]
+    assert len(calls) == 2
 
 
 def test_a_folder_removed_while_a_file_comes_is_made_again(

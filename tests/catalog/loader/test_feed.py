@@ -19,7 +19,7 @@ from tests.catalog.loader.worlds import published
 
 from headrace.catalog.loader import feed
 from headrace.catalog.loader.band import Band
-from headrace.catalog.loader.shards import Shards
+from headrace.catalog.loader.shards import Checked, LocalShard, Shards, groups_of
 from headrace.catalog.reader import Dataset
 from headrace.schemas.errors import DataError, RunError
 
@@ -109,6 +109,42 @@ def test_a_thread_that_cannot_let_go_at_the_end_takes_no_row_away(
     found = np.concatenate([batch["id"] for batch in demo.numpy_loader("train", batch_size=80, threads=1)])
     assert sorted(found.tolist()) == list(range(4_000))
     assert told == []
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> list[LocalShard]:
+    """Shards that say that they cannot be closed when they are."""
+    found: list[LocalShard] = []
+    close = LocalShard.close
+
+    def fail(shard: LocalShard) -> None:
+        close(shard)
+        found.append(shard)
+        raise OSError("stuck")
+
+    monkeypatch.setattr(LocalShard, "close", fail)
+    return found
+
+
+def test_the_first_error_is_told_though_letting_go_fails_too(
+    demo: Dataset, monkeypatch: pytest.MonkeyPatch, stuck: list[LocalShard]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("the first")
+
+    monkeypatch.setattr(Band, "write", fail)
+    with pytest.raises(RunError, match="a thread of the loader failed: ValueError: the first"):
+        list(demo.numpy_loader("train", batch_size=80, threads=1))
+    assert len(stuck) == 1
+
+
+def test_shards_are_closed_though_one_cannot_be(demo: Dataset, stuck: list[LocalShard]) -> None:
+    shards = Shards(Checked(demo, pa.schema([]), False, {}))
+    for group in groups_of(demo.manifest.splits["train"].files):
+        shards.read(group, [])
+    with pytest.raises(OSError, match="stuck"):
+        shards.close()
+    assert len(stuck) == 2
 
 
 def shard(dataset: Dataset, number: int = 1) -> Path:

@@ -17,6 +17,7 @@ from tests.catalog.loader.rows import OPTIONS, check, ids, plain, rows
 from tests.catalog.loader.worlds import ENCODED, PAGES, PLAIN, groups, layouts, orders, published, worlds_of
 
 from headrace.catalog.device import Ragged
+from headrace.catalog.loader import loader as loader_module
 from headrace.catalog.loader import slab
 from headrace.catalog.loader.loader import Loader
 from headrace.catalog.loader.options import Options
@@ -179,7 +180,11 @@ def test_a_batch_of_more_rows_than_there_are_takes_memory_for_those_alone(
         assert list(loader) == []
 
 
-def test_a_padded_batch_that_nothing_can_hold_is_one_clear_error(demo: Dataset) -> None:
+def test_a_padded_batch_that_nothing_can_hold_is_one_clear_error(
+    demo: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system says how much memory there is, it is refused before."""
+    monkeypatch.setattr(loader_module, "machine_bytes", lambda: None)
     with pytest.raises(RunError, match=r"there is no memory for [\d,]+ bytes of batches") as caught:
         list(demo.numpy_loader("train", batch_size=1 << 50, drop_last="pad"))
     assert caught.value.hint == "a smaller batch_size, fewer columns, or less in other processes"
@@ -263,6 +268,10 @@ def test_keys_times_and_groups_are_left_out(make: Any, catalog: Path) -> None:
         ({"pack": {"id": ["x"]}}, "columns and the names of matrices: 'id' more than once"),
         ({"pack": {"_valid": ["x"]}}, "'_valid' is what rows that are real are told by"),
         ({"batch_size": 1_008}, "1,000 rows make no batch of 1,008, and drop_last=True drops them all"),
+        (
+            {"batch_size": 1 << 44, "drop_last": "pad", "columns": ["id", "x"]},
+            r"train: a batch has 17,592,186,044,416 rows for this rank, which take 192\.0 TiB, and this machine has ",
+        ),
         ({"batch_size": 0}, "batch_size is 0; expected a whole number from 1"),
         ({"batch_size": -8}, "batch_size is -8; expected a whole number from 1"),
         ({"batch_size": 2.5}, r"batch_size is 2\.5; expected a whole number from 1"),

@@ -111,6 +111,7 @@ def test_the_epoch_that_is_gone_on_with_may_be_set_again(demo: Dataset) -> None:
         ({"drop_last": "pad"}, "other options: drop_last was 'pad', is True"),
         ({"shards": "0"}, "the shards of 'train' differ"),
         ({"format": 2, "more": 1}, "the state is of format 2; this headrace knows 1"),
+        ({"format": True}, "the state is of format True; this headrace knows 1"),
         ({"step": 21}, "the state is of step 21, and an epoch has 20"),
         ({"step": -1}, "step is -1; expected a whole number from 0"),
         ({"epoch": None}, "epoch is None; expected a whole number from 0"),
@@ -163,6 +164,12 @@ def test_a_state_of_other_shards_is_refused_however_alike(demo: Dataset, tmp_pat
 
     known = {state(400, [100] * 4)["shards"], state(400, [200, 200])["shards"], state(401, [100] * 4 + [1])["shards"]}
     assert len(known | {demo.numpy_loader("train", **OPTIONS).state_dict()["shards"]}) == 4
+
+
+def test_the_format_of_a_state_is_read_before_its_lanes(demo: Dataset) -> None:
+    loader = demo.numpy_loader("train", batch_size=48)
+    with pytest.raises(UsageError, match="the state is of format 2; this headrace knows 1"):
+        loader.load_state_dict(loader.state_dict() | {"format": 2, "lanes": 0})
 
 
 def test_without_lanes_those_of_the_state_are_taken(demo: Dataset) -> None:
