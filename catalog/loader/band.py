@@ -50,7 +50,7 @@ class Band:
     def kind(self) -> Hashable:
         """What columns have to have in common to be of one band."""
         column, spot = self.columns[0], self.spots[0]
-        matrix, alone = column.entry if column.packed else "", column.name if self.lists else ""
+        matrix, alone = column.entry if column.packed else None, column.name if self.lists else None  # "" is a name
         return matrix, alone, bool(self.pages), self.dtype, spot.dtype, spot.apart
 
     @cached_property

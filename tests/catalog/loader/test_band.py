@@ -90,3 +90,15 @@ def test_unsigned_numbers_stay_what_they_are(tmp_path: Path, shuffle: Any, layou
     assert batch["f"].dtype == np.float64
     assert np.array_equal(batch["f"][:, 0], names["uint32"][ids].astype(np.float64))
     assert np.array_equal(batch["f"][:, 1], huge[ids].astype(np.float64))
+
+
+@pytest.mark.parametrize("shuffle", ["rows", "blocks", False])
+def test_lists_without_a_name_are_read_by_themselves(tmp_path: Path, shuffle: Any) -> None:
+    made = pa.table(
+        {"id": np.arange(4, dtype=np.uint64), "": [[0], [], [2, 2], [3]], "n": np.arange(4, dtype=np.uint64)}
+    )
+    dataset = published(tmp_path, (made, [4]), layout=PLAIN | {"use_dictionary": True})
+    (batch,) = dataset.numpy_loader("train", ["id", "", "n"], batch_size=4, shuffle=shuffle)
+    assert batch["id"].tolist() == batch["n"].tolist()
+    lists = np.split(batch[""].values, batch[""].offsets[1:-1])
+    assert [one.tolist() for one in lists] == [[[0], [], [2, 2], [3]][row] for row in batch["id"].tolist()]
