@@ -251,7 +251,8 @@ def _check_names(names: list[str], where: str) -> None:
 
 def _polars_schema(path: Path) -> dict[str, pl.DataType]:
     try:
-        return dict(pl.scan_parquet(path, glob=False).collect_schema())
+        with path.open("rb") as file:  # a name would be read as a pattern
+            return dict(pl.read_parquet_schema(file))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = reading_problem(error)
         raise DataError(f"its schema cannot be read: {reason}", where=str(path), hint=_REWRITE) from error

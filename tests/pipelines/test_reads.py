@@ -38,8 +38,8 @@ class Scans:
     def __getattr__(self, name: str) -> Any:
         return getattr(pl, name)
 
-    def scan_parquet(self, path: str) -> pl.LazyFrame:
-        whole = pl.read_parquet(path)
+    def scan_parquet(self, path: str, *, glob: bool) -> pl.LazyFrame:
+        whole = pl.read_parquet(path, glob=glob)
 
         def scan(
             columns: list[str] | None, where: pl.Expr | None, most: int | None, _: int | None
